@@ -1,0 +1,93 @@
+/**
+ * The outbox: what was accepted leaves, in order, or its loss is said.
+ *
+ * Numbers: every event gets the next sequence number of this gateway, for ever; a number is never used twice.
+ * Invariant, in readings, at any moment: `queued = acked + dropped + pending` (what a restart found counts as queued).
+ */
+export interface Outbox extends AsyncDisposable {
+  /**
+   * Takes events in order. `encode` gets the sequence number and gives the whole CloudEvent as JSON text.
+   * Returns at once; the promise resolves when the event is on disk (fdatasync), and rejects with a GatewayError
+   * (`outbox-full` under refuse-new, `disk-full`) when it was not taken: the loss is then already in the accounts
+   * and a gap record will follow as soon as there is room.
+   */
+  append(event: OutboxEvent): Promise<void>;
+  /**
+   * The next batch after the last one handed out, or undefined after `signal` aborts; waits while there is nothing.
+   * A batch's body is at most `maxBodyBytes` plain bytes (an event is never split; one that is larger stands alone).
+   */
+  next(options: NextOptions, signal: AbortSignal): Promise<OutboxBatch | undefined>;
+  /** The hub has taken over everything up to and including this batch. Batches are acknowledged in order. */
+  acknowledge(batch: OutboxBatch): void;
+  /** Hand out again from the first batch that was not acknowledged (the link was lost). */
+  rewind(): void;
+  /** The hub will never take this batch: counted as dropped (`rejected`), a gap record follows. */
+  reject(batch: OutboxBatch, reason: string): void;
+  counters(): OutboxCounters;
+}
+
+export interface OutboxEvent {
+  readonly encode: (sequence: number) => string;
+  /** Number of readings inside; 0 for a gap record. */
+  readonly readings: number;
+  /** Gateway times of the first and last reading, epoch milliseconds. */
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+export interface NextOptions {
+  readonly maxBodyBytes: number;
+  /** Hand out the block as stored, zstd-compressed, when it fits; otherwise plain JSON. */
+  readonly compressed: boolean;
+}
+
+export interface OutboxBatch {
+  readonly firstSequence: number;
+  readonly lastSequence: number;
+  readonly readings: number;
+  readonly fromMs: number;
+  /** One event: the JSON object. Several: a JSON array. UTF-8, or zstd of it. */
+  readonly body: Uint8Array;
+  readonly events: number;
+  readonly encoding: 'utf-8' | 'zstd';
+}
+
+export interface OutboxCounters {
+  /** Readings. */
+  readonly queued: number;
+  readonly acked: number;
+  readonly dropped: number;
+  readonly pending: number;
+  /** Of `dropped`, by cause: `overflow`, `expired`, `refused`, `disk-full`, `rejected`. */
+  readonly droppedBy: Readonly<Record<string, number>>;
+  readonly recovered: number;
+  readonly pendingEvents: number;
+  readonly bytesOnDisk: number;
+  readonly nextSequence: number;
+  readonly commits: number;
+  readonly gaps: number;
+}
+
+export interface OutboxSettings {
+  readonly folder: string;
+  readonly maxSizeBytes: number;
+  readonly maxAgeMs: number;
+  readonly whenFull: 'drop-oldest' | 'refuse-new';
+  /** Longest wait before a commit, milliseconds. */
+  readonly commitEveryMs: number;
+  /** Makes the gap record's CloudEvent. */
+  readonly encodeGap: (gap: GapRecord, sequence: number) => string;
+}
+
+/** What was lost, when, how much and why; leaves as an event of type `dragoman.gap.v1`. */
+export interface GapRecord {
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly readings: number;
+  readonly reason: string;
+  /** Sequence numbers that will never arrive, inclusive; absent when the events never got one. */
+  readonly firstSequence?: number;
+  readonly lastSequence?: number;
+  readonly equipment?: string;
+  readonly point?: string;
+}

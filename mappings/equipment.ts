@@ -1,0 +1,72 @@
+import type { Quality } from '../model/quality.ts';
+import type { SampleState } from '../model/sample.ts';
+import type { RawValue, Value, ValueType } from '../model/value.ts';
+
+/** One machine, compiled: everything decided at load, nothing looked up per value. Immutable, comparable by `hash`. */
+export interface CompiledEquipment {
+  readonly id: string;
+  /** ISA-95 `enterprise/site/area/line[/cell]`; empty when not given. */
+  readonly path: string;
+  readonly description?: string;
+  readonly file: string;
+  readonly adapter: string;
+  /** Parsed connection block, as the adapter's schema gives it. */
+  readonly settings: unknown;
+  readonly points: readonly CompiledPoint[];
+  /** Over everything below: equal hash, nothing to do. */
+  readonly hash: string;
+  /** Over adapter and settings alone. */
+  readonly connectionHash: string;
+}
+
+export interface CompiledPoint {
+  readonly name: string;
+  /** As the adapter's `compilePoint` made it. */
+  readonly address: unknown;
+  readonly rawType: ValueType | undefined;
+  readonly everyMs: number;
+  /** After this long without a sample or proof of life the point is bad. */
+  readonly staleAfterMs: number;
+  /** Report at least this often though unchanged; undefined: only on change. */
+  readonly atLeastEveryMs: number | undefined;
+  /** UCUM code of the value that leaves. */
+  readonly unit: string | undefined;
+  readonly description: string | undefined;
+  readonly convert: Converter;
+  readonly deadband: Deadband | undefined;
+  readonly write: WriteGuard | undefined;
+  readonly hash: string;
+}
+
+/**
+ * Meaning for one raw value. Called for every sample: must not throw and must not allocate beyond its result.
+ * Fills `out`, which the caller reuses, and returns it.
+ */
+export type Converter = (raw: RawValue, rawType: ValueType | undefined, state: SampleState | undefined, out: Converted) => Converted;
+
+/** Reused by the caller between calls; every converter sets every field. */
+export interface Converted {
+  value: Value | undefined;
+  /** int64, uint64, decimal, bytes, datetime; undefined where JSON alone tells. */
+  type: ValueType | undefined;
+  quality: Quality;
+  /** undefined: plain Good. Interned objects, so that two equal states are usually the same object. */
+  state: SampleState | undefined;
+}
+
+/** Compares with the last *reported* value. True when the change is large enough to leave. */
+export interface Deadband {
+  readonly width: number;
+  exceeded(reported: Value, value: Value): boolean;
+}
+
+/** `write:` of a point. Checked at load that some value can pass; the write path enforces it. */
+export interface WriteGuard {
+  readonly min?: number;
+  readonly max?: number;
+  readonly maxStep?: number;
+  readonly atMostEveryMs?: number;
+  readonly onlyWhen?: string;
+  readonly readBack?: boolean;
+  readonly expiresMs?: number;
+}

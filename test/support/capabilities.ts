@@ -1,0 +1,59 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+
+/** Something a test needs that a fresh machine may not have. */
+export interface Capability {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly reason: string;
+}
+
+const required = new Set((process.env.DRAGOMAN_REQUIRE ?? '').split(',').filter(Boolean));
+
+function probe(name: string, command: string, args: readonly string[], reason: string): Capability {
+  const run = spawnSync(command, args, { stdio: 'ignore', timeout: 20_000 });
+  const ok = run.status === 0;
+  // CI names what it installed: there a missing peer is a failure, not a skip.
+  if (!ok && required.has(name)) throw new Error(`${name} is required here (DRAGOMAN_REQUIRE) but: ${reason}`);
+  return { name, ok, reason };
+}
+
+const has = (name: string, program: string): Capability =>
+  probe(name, 'sh', ['-c', `command -v ${program}`], `${program} is not installed`);
+
+/** Python that has Debian's modules; another python may come first in PATH. */
+export const debianPython = '/usr/bin/python3';
+
+const cache = new Map<string, Capability>();
+const probes: Readonly<Record<string, () => Capability>> = {
+  pymodbus: () => probe('pymodbus', debianPython, ['-c', 'import pymodbus, serial, serial_asyncio'], 'python3-pymodbus is not installed'),
+  mbpoll: () => has('mbpoll', 'mbpoll'),
+  socat: () => has('socat', 'socat'),
+  mosquitto: () => has('mosquitto', 'mosquitto'),
+  tshark: () =>
+    probe('tshark', 'sh', ['-c', 'tshark -D 2>/dev/null | grep -q "(Loopback)\\|lo"'], 'tshark is not installed or may not capture'),
+  asyncua: () => probe('asyncua', asyncuaPython(), ['-c', 'import asyncua'], 'asyncua is not installed'),
+  docker: () => probe('docker', 'docker', ['version', '--format', '{{.Server.Version}}'], 'no container engine answers'),
+  cc: () => has('cc', 'cc'),
+};
+
+/** Python that has asyncua, from `DRAGOMAN_ASYNCUA_PYTHON` or the first in PATH. */
+export function asyncuaPython(): string {
+  const named = process.env.DRAGOMAN_ASYNCUA_PYTHON;
+  return named && existsSync(named) ? named : 'python3';
+}
+
+export function capability(name: keyof typeof probes & string): Capability {
+  const known = cache.get(name);
+  if (known) return known;
+  const fresh = probes[name]?.();
+  if (!fresh) throw new Error(`no probe for ${name}`);
+  cache.set(name, fresh);
+  return fresh;
+}
+
+/** A title that says aloud why it is skipped: `describe.skipIf(!cap.ok)(titled('RTU over a pty pair', cap), …)`. */
+export function titled(title: string, ...needed: readonly Capability[]): string {
+  const missing = needed.filter((c) => !c.ok);
+  return missing.length === 0 ? title : `${title} [skipped: ${missing.map((c) => c.reason).join('; ')}]`;
+}
