@@ -1,0 +1,64 @@
+import { randomBytes } from 'node:crypto';
+import { isoTime } from './iso-time.ts';
+import type { GapRecord } from './outbox/contract.ts';
+
+/** Who speaks: goes into `source` and `id` of every event. */
+export interface EventOrigin {
+  readonly gateway: string;
+  /** `/candyco/leeds/gw-leeds-1` */
+  readonly source: string;
+  /** Tells the lives of one process apart in ids; sequence numbers run on over restarts. */
+  readonly boot: string;
+}
+
+export function eventOrigin(gateway: string, path: string): EventOrigin {
+  return { gateway, source: `/${path === '' ? '' : `${path}/`}${gateway}`, boot: randomBytes(2).toString('hex') };
+}
+
+/** The parts of a telemetry event that are the same for each event of one machine. */
+export function telemetryEnvelope(origin: EventOrigin, equipment: string, path: string): TelemetryEnvelope {
+  const subject = JSON.stringify(equipment);
+  return {
+    head: `{"specversion":"1.0","id":"${origin.gateway}/${origin.boot}/`,
+    afterId: `","source":${JSON.stringify(origin.source)},"type":"dragoman.telemetry.v1","subject":${subject},"time":"`,
+    afterTime: `","datacontenttype":"application/json","sequence":"`,
+    afterSequence: `","partitionkey":${subject},"data":{"equipment":${subject}${path === '' ? '' : `,"path":${JSON.stringify(path)}`},"readings":[`,
+  };
+}
+
+export interface TelemetryEnvelope {
+  readonly head: string;
+  readonly afterId: string;
+  readonly afterTime: string;
+  readonly afterSequence: string;
+}
+
+/** CloudEvents 1.0 structured JSON. `readings` is the comma-joined text of the readings, `timeMs` the gateway time of the last one. */
+export function telemetryEvent(envelope: TelemetryEnvelope, sequence: number, timeMs: number, readings: string): string {
+  return `${envelope.head}${sequence}${envelope.afterId}${isoTime(timeMs)}${envelope.afterTime}${sequence}${envelope.afterSequence}${readings}]}}`;
+}
+
+/** A loss, said aloud. */
+export function gapEvent(origin: EventOrigin, gap: GapRecord, sequence: number): string {
+  return JSON.stringify({
+    specversion: '1.0',
+    id: `${origin.gateway}/${origin.boot}/${sequence}`,
+    source: origin.source,
+    type: 'dragoman.gap.v1',
+    subject: gap.equipment ?? origin.gateway,
+    time: new Date().toISOString(),
+    datacontenttype: 'application/json',
+    sequence: String(sequence),
+    partitionkey: gap.equipment ?? origin.gateway,
+    data: {
+      equipment: gap.equipment,
+      point: gap.point,
+      from: new Date(gap.fromMs).toISOString(),
+      to: new Date(gap.toMs).toISOString(),
+      readings: gap.readings,
+      reason: gap.reason,
+      firstSequence: gap.firstSequence === undefined ? undefined : String(gap.firstSequence),
+      lastSequence: gap.lastSequence === undefined ? undefined : String(gap.lastSequence),
+    },
+  });
+}

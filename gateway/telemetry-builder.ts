@@ -1,0 +1,79 @@
+import type { EventOrigin, TelemetryEnvelope } from './cloud-event.ts';
+import { telemetryEnvelope, telemetryEvent } from './cloud-event.ts';
+import type { OutboxEvent } from './outbox/contract.ts';
+
+/** CloudEvents up to 64 KiB are portable; the envelope takes the rest. */
+const maxReadingsChars = 60_000;
+
+/** Where finished events go. Resolves when durable; a refusal is already in the outbox's accounts. */
+export interface EventSink {
+  append(event: OutboxEvent): Promise<void>;
+}
+
+/** Collects the readings of one machine into events. */
+export class TelemetryBuilder {
+  readonly #envelope: TelemetryEnvelope;
+  readonly #sink: EventSink;
+  readonly #onRefused: (error: unknown) => void;
+  #text = '';
+  #count = 0;
+  #fromMs = 0;
+  #toMs = 0;
+  #acknowledge: (() => void)[] = [];
+
+  constructor(origin: EventOrigin, equipment: string, path: string, sink: EventSink, onRefused: (error: unknown) => void) {
+    this.#envelope = telemetryEnvelope(origin, equipment, path);
+    this.#sink = sink;
+    this.#onRefused = onRefused;
+  }
+
+  /** Readings collected and not yet given to the outbox. */
+  get pending(): number {
+    return this.#count;
+  }
+
+  /** Gateway time of the oldest collected reading; meaningless while empty. */
+  get fromMs(): number {
+    return this.#fromMs;
+  }
+
+  add(readingText: string, receivedMs: number): void {
+    if (this.#count === 0) {
+      this.#text = readingText;
+      this.#fromMs = receivedMs;
+      this.#toMs = receivedMs;
+    } else {
+      this.#text += `,${readingText}`;
+      if (receivedMs > this.#toMs) this.#toMs = receivedMs;
+    }
+    this.#count++;
+    if (this.#text.length >= maxReadingsChars) this.flush();
+  }
+
+  /** Calls back once everything added so far is durable; at once when nothing waits. */
+  whenDurable(acknowledge: () => void): void {
+    if (this.#count === 0 && this.#acknowledge.length === 0) acknowledge();
+    else this.#acknowledge.push(acknowledge);
+  }
+
+  /** Gives what was collected to the outbox. */
+  flush(): void {
+    if (this.#count === 0) return;
+    const envelope = this.#envelope;
+    const readings = this.#text;
+    const toMs = this.#toMs;
+    const acknowledge = this.#acknowledge;
+    const event: OutboxEvent = {
+      encode: (sequence) => telemetryEvent(envelope, sequence, toMs, readings),
+      readings: this.#count,
+      fromMs: this.#fromMs,
+      toMs,
+    };
+    this.#text = '';
+    this.#count = 0;
+    this.#acknowledge = [];
+    this.#sink.append(event).then(() => {
+      for (const done of acknowledge) done();
+    }, this.#onRefused);
+  }
+}
