@@ -1,0 +1,24 @@
+import type { DatabaseSync } from './database.ts';
+
+/** Topic filter to granted QoS. */
+export type Subscriptions = Map<string, 0 | 1>;
+
+/**
+ * What an identity subscribed to, on disk before the SUBACK: the Azure SDK connects with clean=false and trusts the hub
+ * to remember, through token renewals, lost links and restarts of the hub.
+ */
+export function loadSession(db: DatabaseSync, deviceId: string): Subscriptions | undefined {
+  const row = db.prepare('SELECT subscriptions FROM sessions WHERE device_id = ?').get(deviceId);
+  return row && new Map(JSON.parse(row.subscriptions as string) as [string, 0 | 1][]);
+}
+
+export function saveSession(db: DatabaseSync, deviceId: string, subscriptions: Subscriptions): void {
+  db.prepare('INSERT INTO sessions VALUES (?, ?) ON CONFLICT DO UPDATE SET subscriptions = excluded.subscriptions').run(
+    deviceId,
+    JSON.stringify([...subscriptions]),
+  );
+}
+
+export function dropSession(db: DatabaseSync, deviceId: string): void {
+  db.prepare('DELETE FROM sessions WHERE device_id = ?').run(deviceId);
+}
