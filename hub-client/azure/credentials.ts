@@ -1,0 +1,122 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { GatewayError } from '../../model/error.ts';
+import type { HubContext } from '../contract.ts';
+import { deviceIdProblem, parseConnectionString, parseHost } from './connection-string.ts';
+import type { AzureSettings } from './definition.ts';
+import { decodeKey } from './sas.ts';
+
+/** Who we are, to whom we talk, and how we prove it. Lives only as long as one connect: keys are read again for the next. */
+export interface Identity {
+  /** Name of the hub: user name, audience of the token. */
+  readonly hub: string;
+  /** Where the TCP connection goes. */
+  readonly host: string;
+  readonly port: number;
+  readonly deviceId: string;
+  readonly proof: { readonly kind: 'sas'; readonly key: Uint8Array } | X509Proof;
+  /** PEM; undefined for the roots that come with Node. */
+  readonly ca: string | undefined;
+}
+
+export interface X509Proof {
+  readonly kind: 'x509';
+  /** PEM, chain included. */
+  readonly certificate: string;
+  readonly privateKey: string;
+  readonly parsed: X509Certificate;
+}
+
+/** Opens the secrets that the settings name. Throws GatewayError `after-fix` that says which of them is wrong, never its content. */
+export async function identify(settings: AzureSettings, context: HubContext): Promise<Identity> {
+  const ca = settings.ca === undefined ? undefined : await readCa(settings.ca, context);
+  if (settings.connectionString) {
+    const parsed = parseConnectionString(await context.secret(settings.connectionString));
+    if (settings.deviceId !== undefined && settings.deviceId !== parsed.deviceId) {
+      throw wrong(
+        'hub-device',
+        `The settings say deviceId ${settings.deviceId}, the connection string says ${parsed.deviceId}.`,
+        'Remove deviceId from the settings, or use the connection string of that device.',
+      );
+    }
+    const { hub, host, port, deviceId } = parsed;
+    return {
+      hub,
+      host,
+      port,
+      deviceId,
+      ca,
+      proof: parsed.x509 ? await x509(settings, context) : await keyOf(parsed.sharedAccessKey ?? ''),
+    };
+  }
+  const { host, port } = parseHost(settings.host ?? '', 'host');
+  const deviceId = settings.deviceId ?? context.gateway;
+  const problem = deviceIdProblem(deviceId);
+  if (problem)
+    throw wrong('hub-device', `The device id ${problem}.`, 'The default is the id of the gateway; set deviceId in the settings.');
+  const proof = settings.key ? await keyOf(await context.secret(settings.key)) : await x509(settings, context);
+  return { hub: host, host, port, deviceId, ca, proof };
+}
+
+async function keyOf(text: string): Promise<Identity['proof']> {
+  const key = decodeKey(text);
+  if (key) return { kind: 'sas', key };
+  throw wrong(
+    'hub-key',
+    text.includes('HostName=')
+      ? 'The key is a whole connection string.'
+      : `The key of the device is not base64 (${text.trim().length} characters).`,
+    text.includes('HostName=')
+      ? 'Write connectionString: instead of host: and key:.'
+      : 'Copy the primary or secondary key of the device once more, all of it, to the last "=".',
+  );
+}
+
+async function x509({ certificate, privateKey }: AzureSettings, context: HubContext): Promise<X509Proof> {
+  if (certificate === undefined || privateKey === undefined) {
+    throw wrong(
+      'hub-certificate',
+      'The connection string says x509=true, but the settings name no certificate.',
+      'Add certificate: and privateKey: to the settings of the hub.',
+    );
+  }
+  const chain = await context.secret({ file: certificate });
+  const pem = await context.secret(privateKey);
+  const parsed = parseCertificate(chain, certificate);
+  const secretKey = attempt(() => createPrivateKey(pem));
+  if (!secretKey) {
+    const locked = /ENCRYPTED/.test(pem) ? ' It is protected by a passphrase.' : '';
+    throw wrong('hub-certificate', `The private key is not one in PEM form.${locked}`, 'Convert it: openssl pkey -in KEY -out key.pem');
+  }
+  if (!parsed.checkPrivateKey(secretKey)) {
+    throw wrong(
+      'hub-certificate',
+      `The private key does not belong to the certificate ${certificate}.`,
+      'Both must come from the same request.',
+    );
+  }
+  return { kind: 'x509', certificate: chain, privateKey: pem, parsed };
+}
+
+async function readCa(path: string, context: HubContext): Promise<string> {
+  const pem = await context.secret({ file: path });
+  parseCertificate(pem, path);
+  return pem;
+}
+
+function parseCertificate(pem: string, path: string): X509Certificate {
+  const parsed = attempt(() => new X509Certificate(pem));
+  if (parsed) return parsed;
+  throw wrong('hub-certificate', `${path} holds no certificate in PEM form.`, 'It must contain -----BEGIN CERTIFICATE-----.');
+}
+
+function attempt<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
+}
+
+function wrong(code: string, message: string, hint: string): GatewayError {
+  return new GatewayError(code, message, { retry: 'after-fix', hint });
+}
