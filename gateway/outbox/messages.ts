@@ -1,0 +1,117 @@
+import type { GapRecord } from './contract.ts';
+
+/** A gap record on its way: the id keeps a restart from telling it twice. */
+export interface StoredGap extends GapRecord {
+  readonly id: number;
+}
+
+/** What the main thread wants to survive a restart, beside the log itself. */
+export interface Saved {
+  /** Everything up to this sequence number is finished: acknowledged or dropped. */
+  readonly head: number;
+  /** Readings in the log up to `head`, counted like `readingsBefore`. */
+  readonly headReadings: number;
+  /** Not yet in the log, in order. */
+  readonly gaps: readonly StoredGap[];
+  readonly lastGapId: number;
+}
+
+/** Blocks that are committed together. Texts as strings and numbers in one array: anything else costs more than the disk. */
+export interface Group {
+  readonly id: number;
+  readonly firstSequence: number;
+  readonly texts: readonly string[];
+  /** Events in each text. */
+  readonly events: readonly number[];
+  readonly gaps: readonly (StoredGap | undefined)[];
+  /** For each event: characters, readings, fromMs, toMs. */
+  readonly table: Float64Array;
+}
+
+export interface ReadOptions {
+  readonly maxBodyBytes: number;
+  readonly compressed: boolean;
+}
+
+/** One batch as it leaves the log. */
+export interface LogBatch {
+  readonly segment: number;
+  readonly firstSequence: number;
+  readonly lastSequence: number;
+  readonly events: number;
+  readonly readings: number;
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly body: Uint8Array<ArrayBuffer>;
+  readonly encoding: 'utf-8' | 'zstd';
+  /** Readings in the log up to the end of this batch. */
+  readonly readingsThrough: number;
+}
+
+/** A part of the log that cannot be read any more. */
+export interface LostPart {
+  /** Absent when the segment itself is gone. */
+  readonly segment: number | undefined;
+  readonly firstSequence: number;
+  readonly lastSequence: number;
+  readonly events: number;
+  readonly readings: number;
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly reason: string;
+  readonly readingsThrough: number;
+}
+
+export type Item = { readonly batch: LogBatch } | { readonly lost: LostPart };
+
+export interface SegmentState {
+  readonly number: number;
+  readonly bytes: number;
+  readonly firstSequence: number;
+  readonly lastSequence: number;
+  readonly pendingReadings: number;
+  readonly pendingEvents: number;
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly writtenMs: number;
+  /** Gap records inside that are not finished, by their own sequence number. */
+  readonly gaps: readonly { readonly sequence: number; readonly gap: StoredGap }[];
+}
+
+export interface Opened {
+  /** Random, made with the folder: tells one life of a gateway's outbox from the next. */
+  readonly id: string;
+  readonly segments: readonly SegmentState[];
+  readonly lost: readonly LostPart[];
+  readonly nextSequence: number;
+  readonly saved: Saved;
+}
+
+export type StuckCause = 'limit' | 'disk-full' | 'disk-error';
+
+export interface LogSettings {
+  readonly folder: string;
+  readonly maxSizeBytes: number;
+  readonly segmentBytes: number;
+}
+
+export type ToWorker =
+  | { readonly kind: 'append'; readonly group: Group; readonly writtenMs: number }
+  | { readonly kind: 'save'; readonly saved: Saved; readonly remove: readonly number[] }
+  /** Try the stuck group again. */
+  | { readonly kind: 'retry' }
+  /** Forget the stuck group. */
+  | { readonly kind: 'refuse' }
+  | { readonly kind: 'read'; readonly epoch: number; readonly from: number; readonly options: ReadOptions; readonly credit: number }
+  | { readonly kind: 'credit'; readonly bytes: number }
+  | { readonly kind: 'roll' }
+  | { readonly kind: 'close'; readonly saved: Saved };
+
+export type FromWorker =
+  | { readonly kind: 'opened'; readonly opened: Opened }
+  | { readonly kind: 'failed'; readonly code: string | undefined; readonly message: string }
+  | { readonly kind: 'committed'; readonly group: number; readonly segment: number; readonly bytes: number }
+  | { readonly kind: 'stuck'; readonly group: number; readonly cause: StuckCause; readonly message: string }
+  | { readonly kind: 'items'; readonly epoch: number; readonly items: readonly Item[] }
+  | { readonly kind: 'rolled'; readonly segment: number }
+  | { readonly kind: 'closed' };
