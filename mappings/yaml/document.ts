@@ -1,0 +1,224 @@
+import {
+  type Alias,
+  type Document,
+  isAlias,
+  isMap,
+  isPair,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  type Pair,
+  parseAllDocuments,
+} from 'yaml';
+import type { Problem } from '../../model/problem.ts';
+
+export type Path = readonly PropertyKey[];
+export interface Place {
+  readonly line: number;
+  readonly column: number;
+}
+
+/** One YAML document as plain values, and where each of them stands. */
+export interface YamlDocument {
+  /** Maps as objects in written order, integers beyond 2^53 as bigint. */
+  readonly value: unknown;
+  /**
+   * The place of the value at `path`, or of its key. Where the path leads nowhere, the place of the nearest ancestor,
+   * so that a missing key is reported at what it is missing from.
+   */
+  at(path: Path, which?: 'key' | 'value'): Place;
+}
+
+export interface YamlOptions {
+  /** Keys whose plain scalars are text as written: `at: 000101` and `unit: 1` are not numbers. */
+  readonly textKeys?: ReadonlySet<string>;
+}
+
+export interface YamlResult {
+  readonly documents: readonly YamlDocument[];
+  readonly problems: readonly Problem[];
+}
+
+/** Values that aliases may unfold to; a file of ten lines can ask for billions. */
+const mostUnfolded = 100_000;
+/** Syntax errors shown; the first is the cause, the rest usually follow from it. */
+const mostSyntaxProblems = 5;
+
+/** Reads all documents of a text. With syntax errors there are problems and no documents. Empty documents have value null. */
+export function parseYaml(file: string, text: string, options: YamlOptions = {}): YamlResult {
+  const lines = new LineCounter();
+  const problems: Problem[] = [];
+  const place = (offset: number): Place => placeOf(lines, offset, text);
+  let parsed: Document.Parsed[];
+  try {
+    // Duplicate keys are our own check: the library's compares each key with each other.
+    const result = parseAllDocuments(text, { uniqueKeys: false, lineCounter: lines, prettyErrors: false, version: '1.2' });
+    parsed = Array.isArray(result) ? result : [];
+  } catch (error) {
+    // The library recurses; nothing that a person wrote nests thousands deep.
+    if (!(error instanceof RangeError)) throw error;
+    const message = 'the file is nested too deeply to be a mapping';
+    return { documents: [], problems: [{ file, line: 1, column: 1, severity: 'error', rule: 'yaml-syntax', message }] };
+  }
+  for (const document of parsed) {
+    for (const error of document.errors.slice(0, mostSyntaxProblems - problems.length)) {
+      problems.push({ file, ...place(error.pos[0]), severity: 'error', rule: 'yaml-syntax', ...explained(error.code, error.message) });
+    }
+  }
+  if (problems.length > 0) return { documents: [], problems };
+  const documents = parsed.map((document): YamlDocument => {
+    const reader = new Reader(options.textKeys, (offset, rule, message, hint) =>
+      problems.push({ file, ...place(offset), severity: 'error', rule, message, ...(hint && { hint }) }),
+    );
+    const value = reader.value(document.contents);
+    return { value, at: (path, which) => place(offsetOf(document, path, which ?? 'value')) };
+  });
+  return { documents, problems };
+}
+
+function placeOf(lines: LineCounter, offset: number, text: string): Place {
+  // An error at the very end is shown at the end of the last line that has something on it.
+  const { line, col } = lines.linePos(Math.min(offset, text.length));
+  return { line: Math.max(1, line), column: Math.max(1, col) };
+}
+
+type Found = (offset: number, rule: string, message: string, hint?: string) => void;
+
+/** From nodes to plain values. Reports what YAML allows and a mapping must not have. */
+class Reader {
+  readonly #textKeys: ReadonlySet<string> | undefined;
+  readonly #found: Found;
+  readonly #anchors = new Map<string, Node>();
+  readonly #sizes = new Map<Node, number>();
+  readonly #open = new Set<Node>();
+  #count = 0;
+  #unfolded = 0;
+
+  constructor(textKeys: ReadonlySet<string> | undefined, found: Found) {
+    this.#textKeys = textKeys;
+    this.#found = found;
+  }
+
+  value(node: unknown): unknown {
+    this.#count++;
+    if (isScalar(node)) {
+      if (node.anchor !== undefined) this.#anchors.set(node.anchor, node);
+      const { value, source } = node;
+      return typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value) && source
+        ? exactInteger(source, value)
+        : value;
+    }
+    if (isMap(node)) return this.#measured(node, () => this.#map(node.items));
+    if (isSeq(node)) return this.#measured(node, () => node.items.map((item) => this.value(item)));
+    if (isAlias(node)) return this.#alias(node);
+    return null;
+  }
+
+  #measured<T>(node: Node, read: () => T): T {
+    if (node.anchor === undefined) return read();
+    this.#anchors.set(node.anchor, node);
+    const before = this.#count;
+    this.#open.add(node);
+    const value = read();
+    this.#open.delete(node);
+    this.#sizes.set(node, this.#count - before);
+    return value;
+  }
+
+  #map(items: readonly Pair[]): object {
+    const result: Record<string, unknown> = {};
+    const seen = new Set<string>();
+    for (const pair of items) {
+      if (!isPair(pair)) continue;
+      const key = isScalar(pair.key) ? pair.key : undefined;
+      const offset = (pair.key as Node | null)?.range?.[0] ?? 0;
+      if (key === undefined || key.value === null) {
+        this.#found(offset, 'yaml-key', 'a key must be a word or a number', 'put quotes around a key that holds brackets or braces');
+        continue;
+      }
+      const name = String(key.value);
+      if (seen.has(name)) {
+        this.#found(offset, 'duplicate-key', `${name} is written twice here; only one of them could count`, 'remove or rename one');
+        continue;
+      }
+      seen.add(name);
+      if (name === '__proto__') {
+        this.#found(offset, 'bad-name', '"__proto__" is not a name that can be used');
+        continue;
+      }
+      const { value } = pair;
+      const asWritten = isScalar(value) && typeof value.value !== 'string' && value.value !== null && this.#textKeys?.has(name);
+      result[name] = asWritten && value.source !== undefined ? value.source : this.value(value);
+    }
+    return result;
+  }
+
+  #alias(alias: Alias): unknown {
+    const node = this.#anchors.get(alias.source);
+    const offset = alias.range?.[0] ?? 0;
+    if (!node || this.#open.has(node)) {
+      this.#found(offset, 'yaml-alias', `*${alias.source} ${node ? 'contains itself' : 'names no anchor'}`);
+      return null;
+    }
+    const size = this.#sizes.get(node) ?? 1;
+    this.#count += size;
+    this.#unfolded += size;
+    if (this.#unfolded > mostUnfolded) {
+      if (this.#unfolded - size <= mostUnfolded) {
+        this.#found(offset, 'yaml-alias', `the aliases of this file unfold to more than ${mostUnfolded} values`, 'write the values out');
+      }
+      return null;
+    }
+    return this.value(node);
+  }
+}
+
+function exactInteger(source: string, fallback: number): bigint | number {
+  try {
+    return source.startsWith('-') ? -BigInt(source.slice(1)) : BigInt(source.replace(/^\+/, ''));
+  } catch {
+    return fallback;
+  }
+}
+
+/** Offset of the value or key at `path`; of its nearest ancestor that exists otherwise. */
+function offsetOf(document: Document.Parsed, path: Path, which: 'key' | 'value'): number {
+  let node: unknown = document.contents;
+  let offset = document.contents?.range?.[0] ?? document.range[0];
+  for (const [depth, step] of path.entries()) {
+    if (isAlias(node)) node = node.resolve(document);
+    if (isSeq(node)) {
+      node = node.items[Number(step)];
+      offset = (node as Node | undefined)?.range?.[0] ?? offset;
+      continue;
+    }
+    if (!isMap(node)) return offset;
+    const pair = node.items.find((item) => isScalar(item.key) && String(item.key.value) === String(step));
+    if (!pair) return offset;
+    const keyOffset = (pair.key as Node).range?.[0] ?? offset;
+    const value = pair.value as Node | null;
+    const isEmpty = value?.range == null || (isScalar(value) && value.source === '' && value.range[0] === value.range[1]);
+    offset = (which === 'key' && depth === path.length - 1) || isEmpty ? keyOffset : (value?.range?.[0] ?? keyOffset);
+    node = value;
+  }
+  return offset;
+}
+
+/** The library's messages in an engineer's words, where ours are clearer. */
+function explained(code: string, message: string): { message: string; hint?: string } {
+  const text = message.split('\n')[0]?.replace(/ at line \d+, column \d+:?$/, '') ?? message;
+  switch (code) {
+    case 'TAB_AS_INDENT':
+      return { message: 'a tab indents this line', hint: 'YAML indents with spaces; set your editor to insert spaces' };
+    case 'BAD_INDENT':
+      return { message: text, hint: 'keys of one level stand in one column' };
+    case 'MISSING_CHAR':
+      return { message: text, hint: 'a bracket, brace or quote is not closed, or a comma is missing' };
+    case 'BLOCK_AS_IMPLICIT_KEY':
+    case 'MULTILINE_IMPLICIT_KEY':
+      return { message: text, hint: 'put quotes around text that holds ": "' };
+    default:
+      return { message: text };
+  }
+}
