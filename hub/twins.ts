@@ -26,6 +26,8 @@ export function readTwin(db: DatabaseSync, deviceId: string): TwinAnswer {
 
 /** Merges a patch (RFC 7396) into the reported section, on disk when it returns. `expected` is the `$version` the device asks for. */
 export function patchReported(db: DatabaseSync, deviceId: string, payload: string, expected: string | undefined): TwinAnswer {
+  // Nothing much longer can fit; and nothing long is parsed on this thread.
+  if (Buffer.byteLength(payload) > 2 * maxSectionBytes) return refusal(413, 413001, 'the patch is larger than 64 KB');
   let patch: unknown;
   try {
     patch = JSON.parse(payload);
