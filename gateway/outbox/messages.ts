@@ -14,6 +14,8 @@ export interface Saved {
   /** Not yet in the log, in order. */
   readonly gaps: readonly StoredGap[];
   readonly lastGapId: number;
+  /** Ranges of sequence numbers above `head` whose loss is already in a gap record. */
+  readonly told: readonly (readonly [first: number, last: number])[];
 }
 
 /** Blocks that are committed together. Texts as strings and numbers in one array: anything else costs more than the disk. */

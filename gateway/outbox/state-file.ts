@@ -1,6 +1,6 @@
 import { closeSync, constants, fdatasyncSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
-import type { StoredGap } from './messages.ts';
+import type { Saved, StoredGap } from './messages.ts';
 
 /**
  * The few facts that must outlive the segments, in a file whose room is taken once: two slots of 32 KiB that are written in turn
@@ -13,6 +13,7 @@ export interface State {
   readonly headReadings: number;
   readonly gaps: readonly StoredGap[];
   readonly lastGapId: number;
+  readonly told: Saved['told'];
   /** No number above was ever given out. */
   readonly reservedThrough: number;
   /** The end of the log when this was written: a log that ends before it has lost its tail. */
