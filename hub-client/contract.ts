@@ -22,6 +22,8 @@ export interface HubContext extends Pick<ConnectContext, 'log' | 'secret' | 'sta
 export interface HubSession extends AsyncDisposable {
   /** Largest body that `send` takes, in bytes. */
   readonly maxBodyBytes: number;
+  /** What the settings ask for: `zstd` takes the outbox's blocks as they are stored; the session itself compresses what comes as `utf-8`. Absent: `none`. */
+  readonly compression?: 'none' | 'gzip' | 'zstd';
   /** How many sends may be under way at once (the forwarder keeps to it). */
   readonly window: number;
   /**

@@ -1,0 +1,234 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Log } from '../../adapters/contract.ts';
+import type { HubClientKind, HubContext, HubMessage, HubSession } from '../../hub-client/contract.ts';
+import { GatewayError, NotConnectedError } from '../../model/error.ts';
+import { tempFolder } from '../support/temp.ts';
+
+/** A hub on loopback that takes messages, and what a behaviour needs to disturb it. */
+export interface HubBench<Settings> extends AsyncDisposable {
+  readonly settings: Settings;
+  /** The same with credentials that are renewed at least once within three seconds; absent where nothing is renewed. */
+  readonly shortLived?: Settings;
+  /** Resolves with the ids the hub has taken over so far, in its order, as soon as there are `count` of them. */
+  taken(count: number): Promise<readonly string[]>;
+  /** From now on the hub takes nothing over, but the link stays. */
+  stall(): void | Promise<void>;
+  /** Every connection is cut and no new one accepted. */
+  cut(): void | Promise<void>;
+}
+
+const behaviours = [
+  'resolves a send only after the hub took the message over',
+  'puts messages on the wire in the order of the calls',
+  'tells its window and its largest body, and takes a body of that size',
+  'takes more calls than its window at once and loses none',
+  'refuses a message that can never be taken, and stays connected',
+  'rejects what is under way with NotConnectedError when the link goes, and says why in closed',
+  'refuses a send after the end with NotConnectedError',
+  'renews its credentials without losing or reordering a message',
+  'is disposed quickly while the hub is silent, and twice without harm',
+  'connects again after it was disposed',
+  'refuses to connect to nothing with a NotConnectedError that says where',
+  'stops connecting when the signal aborts',
+] as const;
+export type HubBehaviour = (typeof behaviours)[number];
+
+const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
+
+export function hubContext(stateFolder: string, files: Readonly<Record<string, string>> = {}, gateway = 'gw-test-1'): HubContext {
+  return {
+    gateway,
+    stateFolder,
+    log: silent,
+    secret: async (reference) => {
+      const name = 'file' in reference ? reference.file : reference.env;
+      const text = files[name];
+      if (text === undefined) throw new GatewayError('secret', `no secret ${name}`, { retry: 'after-fix' });
+      return text;
+    },
+  };
+}
+
+export const hubMessage = (id: string, body: string | Uint8Array = `{"id":"${id}"}`): HubMessage => ({
+  id,
+  body: typeof body === 'string' ? Buffer.from(body) : body,
+  contentType: 'application/json',
+  contentEncoding: 'utf-8',
+  createdMs: Date.UTC(2026, 10, 24, 8, 0, 1, 250),
+});
+
+/**
+ * What every hub client must do. `files` are the secrets that the settings name.
+ * `skips` leaves a behaviour out by name, with the reason that the title then shows.
+ */
+export function hubClientContract<Settings>(
+  title: string,
+  kind: HubClientKind<Settings>,
+  start: () => Promise<{ readonly bench: HubBench<Settings>; readonly files: Readonly<Record<string, string>> }>,
+  skips: Partial<Record<HubBehaviour, string>> = {},
+): void {
+  describe(`hub client contract: ${title}`, () => {
+    let bench: HubBench<Settings>;
+    let context: HubContext;
+    let folder: ReturnType<typeof tempFolder>;
+    let stop: AbortController;
+    let sessions: HubSession[];
+
+    beforeEach(async () => {
+      folder = tempFolder();
+      stop = new AbortController();
+      sessions = [];
+      const started = await start();
+      bench = started.bench;
+      context = hubContext(folder.path, started.files);
+    });
+    afterEach(async () => {
+      stop.abort();
+      await bench[Symbol.asyncDispose]();
+      for (const session of sessions) await session[Symbol.asyncDispose]();
+      folder[Symbol.dispose]();
+    });
+
+    const connect = async (settings = bench.settings): Promise<HubSession> => {
+      const session = await (await kind.load()).connect(settings, context, stop.signal);
+      sessions.push(session);
+      return session;
+    };
+    const behaviour = (name: HubBehaviour, run: () => Promise<void>): void => {
+      const skipped = skips[name];
+      test.skipIf(skipped !== undefined)(skipped === undefined ? name : `${name} [skipped: ${skipped}]`, run);
+    };
+
+    behaviour('resolves a send only after the hub took the message over', async () => {
+      const session = await connect();
+      await session.send(hubMessage('m-1'));
+      expect(await bench.taken(1)).toEqual(['m-1']);
+      await bench.stall();
+      let resolved = false;
+      const late = session.send(hubMessage('m-2')).then(
+        () => {
+          resolved = true;
+        },
+        () => {},
+      );
+      await new Promise((resolve) => setTimeout(resolve, 150));
+      expect(resolved).toBe(false);
+      await session[Symbol.asyncDispose]();
+      await late;
+    });
+
+    behaviour('puts messages on the wire in the order of the calls', async () => {
+      const session = await connect();
+      const ids = Array.from({ length: 100 }, (_, i) => `m-${i}`);
+      // Big and small in turn: whatever is done to a body may not let the next one overtake.
+      await Promise.all(ids.map((id, i) => session.send(hubMessage(id, `"${'x'.repeat(i % 2 === 0 ? 40_000 : 10)}"`))));
+      expect(await bench.taken(100)).toEqual(ids);
+    });
+
+    behaviour('tells its window and its largest body, and takes a body of that size', async () => {
+      const session = await connect();
+      expect(session.window).toBeGreaterThanOrEqual(1);
+      expect(session.maxBodyBytes).toBeGreaterThanOrEqual(4_096);
+      await session.send(hubMessage('m-large', Buffer.alloc(session.maxBodyBytes, 0x20)));
+      expect(await bench.taken(1)).toEqual(['m-large']);
+    });
+
+    behaviour('takes more calls than its window at once and loses none', async () => {
+      const session = await connect();
+      const ids = Array.from({ length: session.window * 5 + 1 }, (_, i) => `m-${i}`);
+      await Promise.all(ids.map((id) => session.send(hubMessage(id))));
+      expect(await bench.taken(ids.length)).toEqual(ids);
+    });
+
+    behaviour('refuses a message that can never be taken, and stays connected', async () => {
+      const session = await connect();
+      const before = session.send(hubMessage('m-1'));
+      const poison = session.send(hubMessage('m-poison', Buffer.alloc(session.maxBodyBytes * 8, 0x20)));
+      const after = session.send(hubMessage('m-2'));
+      await expect(poison).rejects.toSatisfy((e) => e instanceof GatewayError && !(e instanceof NotConnectedError) && e.retry === 'never');
+      await Promise.all([before, after]);
+      expect(await bench.taken(2)).toEqual(['m-1', 'm-2']);
+    });
+
+    behaviour('rejects what is under way with NotConnectedError when the link goes, and says why in closed', async () => {
+      const session = await connect();
+      await session.send(hubMessage('m-0'));
+      await bench.stall();
+      const sends = Array.from({ length: session.window * 2 }, (_, i) => session.send(hubMessage(`m-${i + 1}`)));
+      const settled = Promise.allSettled(sends);
+      await bench.cut();
+      for (const result of await settled) {
+        expect(result.status).toBe('rejected');
+        if (result.status === 'rejected') expect(result.reason).toBeInstanceOf(NotConnectedError);
+      }
+      const reason = await session.closed;
+      expect(reason).toBeInstanceOf(NotConnectedError);
+      expect(reason?.message).toMatch(/:\d+/);
+    });
+
+    behaviour('refuses a send after the end with NotConnectedError', async () => {
+      const session = await connect();
+      await session[Symbol.asyncDispose]();
+      await expect(session.send(hubMessage('m-1'))).rejects.toBeInstanceOf(NotConnectedError);
+      expect(await session.closed).toBeUndefined();
+    });
+
+    behaviour('renews its credentials without losing or reordering a message', async () => {
+      if (!bench.shortLived) throw new Error('the bench has no short-lived settings; skip this behaviour with a reason');
+      const session = await connect(bench.shortLived);
+      let over = false;
+      void session.closed.then(() => {
+        over = true;
+      });
+      const ids: string[] = [];
+      const sends: Promise<void>[] = [];
+      const untilMs = performance.now() + 4_000;
+      while (performance.now() < untilMs && !over) {
+        const id = `m-${ids.length}`;
+        ids.push(id);
+        const send = session.send(hubMessage(id));
+        sends.push(send);
+        // Keeps the window about full, as the forwarder does, without an endless queue.
+        if (sends.length >= session.window) await sends[sends.length - session.window];
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+      expect(over).toBe(false);
+      await Promise.all(sends);
+      expect(await bench.taken(ids.length)).toEqual(ids);
+    });
+
+    behaviour('is disposed quickly while the hub is silent, and twice without harm', async () => {
+      const session = await connect();
+      await bench.stall();
+      const send = session.send(hubMessage('m-1')).then(
+        () => 'resolved',
+        (error: unknown) => error,
+      );
+      const startMs = performance.now();
+      await Promise.all([session[Symbol.asyncDispose](), session[Symbol.asyncDispose]()]);
+      await session[Symbol.asyncDispose]();
+      expect(performance.now() - startMs).toBeLessThan(1_500);
+      expect(await send).toBeInstanceOf(NotConnectedError);
+      expect(await session.closed).toBeUndefined();
+    });
+
+    behaviour('connects again after it was disposed', async () => {
+      const first = await connect();
+      await first.send(hubMessage('m-1'));
+      await first[Symbol.asyncDispose]();
+      const second = await connect();
+      await second.send(hubMessage('m-2'));
+      expect(await bench.taken(2)).toEqual(['m-1', 'm-2']);
+    });
+
+    behaviour('refuses to connect to nothing with a NotConnectedError that says where', async () => {
+      await bench.cut();
+      await expect(connect()).rejects.toSatisfy((error) => error instanceof NotConnectedError && /:\d+/.test(error.message));
+    });
+
+    behaviour('stops connecting when the signal aborts', async () => {
+      stop.abort();
+      await expect(connect()).rejects.toBeInstanceOf(NotConnectedError);
+    });
+  });
+}
