@@ -12,9 +12,9 @@ export interface HubBench<Settings> extends AsyncDisposable {
   /** Resolves with the ids the hub has taken over so far, in its order, as soon as there are `count` of them. */
   taken(count: number): Promise<readonly string[]>;
   /** From now on the hub takes nothing over, but the link stays. */
-  stall(): void | Promise<void>;
+  stall(): unknown;
   /** Every connection is cut and no new one accepted. */
-  cut(): void | Promise<void>;
+  cut(): unknown;
 }
 
 const behaviours = [

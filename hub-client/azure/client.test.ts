@@ -1,0 +1,58 @@
+import { describe } from 'vitest';
+import { hubClientContract } from '../../test/contract/hub-client.ts';
+import { capability, titled } from '../../test/support/capabilities.ts';
+import { startMosquitto } from '../../test/support/mosquitto.ts';
+import { startMqttPeer } from '../../test/support/mqtt-peer.ts';
+import { type AzureSettings, azure } from './definition.ts';
+
+const key = Buffer.from('0123456789abcdef0123456789abcdef').toString('base64');
+
+const settingsFor = (): AzureSettings => azure.settings.parse({ connectionString: { file: 'hub' }, ca: 'ca' });
+
+const filesFor = (port: number, ca: string): Readonly<Record<string, string>> => ({
+  hub: `HostName=localhost:${port};DeviceId=gw-test-1;SharedAccessKey=${key}\n`,
+  ca,
+});
+
+/** The message id of a topic as it was on the wire. */
+const idOf = (topic: string): string => decodeURIComponent(/%24\.mid=([^&]*)/.exec(topic)?.[1] ?? '');
+
+hubClientContract('azure, scripted peer', azure, async () => {
+  const peer = await startMqttPeer();
+  return {
+    files: filesFor(peer.port, peer.ca.certificate),
+    bench: {
+      settings: settingsFor(),
+      shortLived: { ...settingsFor(), tokenLifetime: 1_500 },
+      async taken(count) {
+        await peer.until(() => peer.published.length >= count);
+        return peer.published.map(({ topic }) => idOf(topic));
+      },
+      stall() {
+        peer.script.puback = 'by-hand';
+      },
+      cut: () => peer[Symbol.asyncDispose](),
+      [Symbol.asyncDispose]: async () => peer[Symbol.asyncDispose](),
+    },
+  };
+});
+
+const mosquitto = capability('mosquitto');
+describe.skipIf(!mosquitto.ok)(titled('against mosquitto', mosquitto), () => {
+  hubClientContract('azure, mosquitto', azure, async () => {
+    const broker = await startMosquitto();
+    return {
+      files: filesFor(broker.port, broker.ca.certificate),
+      bench: {
+        settings: settingsFor(),
+        shortLived: { ...settingsFor(), tokenLifetime: 1_500 },
+        async taken(count) {
+          return (await broker.seen(count)).map(idOf);
+        },
+        stall: () => broker.freeze(),
+        cut: () => broker.kill(),
+        [Symbol.asyncDispose]: async () => broker[Symbol.asyncDispose](),
+      },
+    };
+  });
+});
