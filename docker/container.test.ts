@@ -84,7 +84,7 @@ describe.skipIf(!engine.ok)(titled('the image', engine), () => {
   test('has no shell, no package manager and no types', async () => {
     await expect(docker('run', '--rm', '--entrypoint', 'sh', mine, '-c', 'true')).rejects.toThrow(/not found/);
     const script =
-      "require('fs').readdirSync('/app', { recursive: true }).filter((f) => /\\.(ts|map)$|^node_modules.(npm|node|vitest)\\b/.test(f))";
+      "require('node:fs').readdirSync('/app', { recursive: true }).filter((f) => /\\.(ts|map)$|^node_modules.(npm|node|vitest)\\b/.test(f))";
     expect(await docker('run', '--rm', '--entrypoint', 'node', mine, '-p', `JSON.stringify(${script})`)).toBe('[]');
   });
 
@@ -101,10 +101,10 @@ describe.skipIf(!engine.ok)(titled('the image', engine), () => {
       throw new Error(`${error.message}\n${logs.output()}`);
     });
 
-    const status = "require('fs').readFileSync('/proc/1/status', 'utf8')";
+    const status = "require('node:fs').readFileSync('/proc/1/status', 'utf8')";
     expect(await inside(name, '[process.getuid(), process.getgid()]')).toEqual([65532, 65532]);
     expect(await inside(name, status)).toMatch(/CapEff:\s0+\n[\s\S]*NoNewPrivs:\s1\n/);
-    expect(await inside(name, "(() => { try { require('fs').writeFileSync('/app/x', ''); } catch (e) { return e.code; } })()")).toBe(
+    expect(await inside(name, "(() => { try { require('node:fs').writeFileSync('/app/x', ''); } catch (e) { return e.code; } })()")).toBe(
       'EROFS',
     );
 
