@@ -1,8 +1,9 @@
-import { describe } from 'vitest';
-import { hubClientContract } from '../../test/contract/hub-client.ts';
+import { describe, expect, test } from 'vitest';
+import { hubClientContract, hubContext, hubMessage } from '../../test/contract/hub-client.ts';
 import { capability, titled } from '../../test/support/capabilities.ts';
 import { startMosquitto } from '../../test/support/mosquitto.ts';
 import { startMqttPeer } from '../../test/support/mqtt-peer.ts';
+import { connect } from './client.ts';
 import { type AzureSettings, azure } from './definition.ts';
 
 const key = Buffer.from('0123456789abcdef0123456789abcdef').toString('base64');
@@ -54,5 +55,15 @@ describe.skipIf(!mosquitto.ok)(titled('against mosquitto', mosquitto), () => {
         [Symbol.asyncDispose]: async () => broker[Symbol.asyncDispose](),
       },
     };
+  });
+
+  test('sees topic and body as IoT Hub documents them, byte for byte', async () => {
+    await using broker = await startMosquitto();
+    const context = hubContext('.', filesFor(broker.port, broker.ca.certificate));
+    await using session = await connect(settingsFor(), context, new AbortController().signal);
+    await session.send({ ...hubMessage('gw-test-1-7-9', 'äöü'), properties: { 'a b': "c/d'e" } });
+    expect(await broker.seen(1)).toEqual([
+      'devices/gw-test-1/messages/events/%24.mid=gw-test-1-7-9&%24.ct=application%2Fjson&%24.ce=utf-8&iothub-creation-time-utc=2026-11-24T08%3A00%3A01.250Z&a%20b=c%2Fd%27e 6',
+    ]);
   });
 });

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { createServer, type TLSSocket } from 'node:tls';
 import { generate, type IConnectPacket, type IPublishPacket, type Packet, parser } from 'mqtt-packet';
 import { type Issued, issue, makeCa, type TestCa } from './certificates.ts';
@@ -49,6 +49,8 @@ export async function startMqttPeer(options: PeerOptions = {}): Promise<MqttPeer
   const ca = options.ca ?? (await makeCa());
   const server = options.server ?? (await issue(ca, { commonName: 'localhost' }));
   const sockets = new Set<TLSSocket>();
+  /** What carries the TLS: only this one can send RST. */
+  const wires = new Set<Socket>();
   const unacked: { readonly socket: TLSSocket; readonly messageId: number }[] = [];
   const watchers = new Set<() => void>();
   let most = 0;
@@ -82,6 +84,10 @@ export async function startMqttPeer(options: PeerOptions = {}): Promise<MqttPeer
     note(packet.cmd);
   };
 
+  listener.on('connection', (wire: Socket) => {
+    wires.add(wire);
+    wire.on('close', () => wires.delete(wire));
+  });
   listener.on('secureConnection', (socket) => {
     sockets.add(socket);
     peer.clients.push((socket.getPeerCertificate().subject as { CN?: string } | undefined)?.CN);
@@ -118,7 +124,7 @@ export async function startMqttPeer(options: PeerOptions = {}): Promise<MqttPeer
       unacked.length = 0;
     },
     reset() {
-      for (const socket of sockets) socket.resetAndDestroy();
+      for (const wire of wires) wire.resetAndDestroy();
       unacked.length = 0;
     },
     send(packet) {
