@@ -1,4 +1,4 @@
-import { createPrivateKey, KeyObject, type webcrypto, X509Certificate, webcrypto as crypto } from 'node:crypto';
+import { createPrivateKey, webcrypto as crypto, KeyObject, type webcrypto, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { afterFix } from './error.ts';
@@ -48,7 +48,9 @@ export async function ownCertificate(folder: string, names: readonly string[], n
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
       new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
-      new x509.SubjectAlternativeNameExtension(names.map((name) => ({ type: isIP(name) ? ('ip' as const) : ('dns' as const), value: name }))),
+      new x509.SubjectAlternativeNameExtension(
+        names.map((name) => ({ type: isIP(name) ? ('ip' as const) : ('dns' as const), value: name })),
+      ),
       await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
       await x509.AuthorityKeyIdentifierExtension.create(caCertificate, false),
     ],

@@ -57,7 +57,11 @@ export function normalThumbprint(text: string): string {
 
 export function addDevice(db: DatabaseSync, deviceId: string, wanted: { thumbprint?: string } = {}): Device {
   if (!deviceIdForm.test(deviceId)) {
-    throw afterFix('device-id', `"${deviceId}" cannot be a device id`, "use 1 to 128 letters, digits and - . + % _ # * ? ! ( ) , : = @ $ '");
+    throw afterFix(
+      'device-id',
+      `"${deviceId}" cannot be a device id`,
+      "use 1 to 128 letters, digits and - . + % _ # * ? ! ( ) , : = @ $ '",
+    );
   }
   const authentication: Authentication =
     wanted.thumbprint === undefined

@@ -44,13 +44,9 @@ export function patchReported(db: DatabaseSync, deviceId: string, payload: strin
   const text = JSON.stringify(reported);
   if (Buffer.byteLength(text) > maxSectionBytes) return refusal(413, 413001, 'the reported section would be larger than 32 KB');
   const version = twin.reportedVersion + 1;
-  db.prepare('INSERT INTO twins VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET reported = excluded.reported, reported_version = excluded.reported_version').run(
-    deviceId,
-    JSON.stringify(twin.desired),
-    twin.desiredVersion,
-    text,
-    version,
-  );
+  db.prepare(
+    'INSERT INTO twins VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET reported = excluded.reported, reported_version = excluded.reported_version',
+  ).run(deviceId, JSON.stringify(twin.desired), twin.desiredVersion, text, version);
   return { status: 204, version, body: '' };
 }
 

@@ -21,8 +21,12 @@ export interface StreamAccount {
 
 export function readAccounts(folder: string): readonly StreamAccount[] {
   using reader = openReader(folder);
-  const ranges = reader.db.prepare('SELECT first, last, first_ms AS firstMs, last_ms AS lastMs FROM ranges WHERE stream = ? ORDER BY first');
-  const losses = reader.db.prepare('SELECT first, last, from_ms AS fromMs, to_ms AS toMs, readings, reason FROM losses WHERE stream = ? ORDER BY id');
+  const ranges = reader.db.prepare(
+    'SELECT first, last, first_ms AS firstMs, last_ms AS lastMs FROM ranges WHERE stream = ? ORDER BY first',
+  );
+  const losses = reader.db.prepare(
+    'SELECT first, last, from_ms AS fromMs, to_ms AS toMs, readings, reason FROM losses WHERE stream = ? ORDER BY id',
+  );
   return reader.db
     .prepare('SELECT * FROM streams ORDER BY device, source, id')
     .all()

@@ -104,7 +104,14 @@ export function findHoles(ranges: readonly Range[], explanations: readonly Expla
       if (said.last < next || said.first >= after.first) continue;
       if (said.first > next) holes.push({ first: next, last: said.first - 1, fromMs, toMs });
       const last = Math.min(said.last, after.first - 1);
-      holes.push({ first: Math.max(next, said.first), last, fromMs: said.fromMs, toMs: said.toMs, reason: said.reason, readings: said.readings });
+      holes.push({
+        first: Math.max(next, said.first),
+        last,
+        fromMs: said.fromMs,
+        toMs: said.toMs,
+        reason: said.reason,
+        readings: said.readings,
+      });
       next = last + 1;
     }
     if (next < after.first) holes.push({ first: next, last: after.first - 1, fromMs, toMs });

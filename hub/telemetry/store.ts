@@ -53,7 +53,10 @@ export class TelemetryStore {
     worker.on('message', (message: FromWorker) => this.#take(message));
     this.failed = new Promise((resolve) => {
       worker.on('error', (error) => {
-        const cause = new HubError('hub-store', `the telemetry store ended: ${(error as Error).message}`, { retry: 'with-backoff', cause: error });
+        const cause = new HubError('hub-store', `the telemetry store ended: ${(error as Error).message}`, {
+          retry: 'with-backoff',
+          cause: error,
+        });
         this.#dead = cause;
         this.#settle(this.#waiting.length, cause);
         this.#closed();
@@ -64,7 +67,10 @@ export class TelemetryStore {
 
   /** Takes the body over: its memory must not be touched afterwards. */
   append(message: IncomingMessage, stored: Stored): void {
-    if (this.#dead) return stored(this.#dead);
+    if (this.#dead) {
+      stored(this.#dead);
+      return;
+    }
     this.#waiting.push({ stored, bytes: message.body.length });
     this.#pendingBytes += message.body.length;
     // What arrives in one turn of the loop travels together.
@@ -106,7 +112,10 @@ export class TelemetryStore {
 
   #take(message: FromWorker): void {
     if (message === 'ready') return;
-    if (message === 'closed') return this.#closed();
+    if (message === 'closed') {
+      this.#closed();
+      return;
+    }
     if ('sweepFailed' in message) {
       this.#log.warn({ reason: message.sweepFailed }, 'old telemetry could not be removed');
       return;

@@ -1,0 +1,62 @@
+import type { Command } from 'commander';
+import { GatewayError } from '../../model/error.ts';
+
+export const defaultFolder = './data/hub';
+
+/** `--data` may stand anywhere on the line; the hub command itself takes it. */
+export function folderOf(command: Command): string {
+  return (command.optsWithGlobals().data as string | undefined) ?? defaultFolder;
+}
+
+/** Runs an action; what a person can mend is said on stderr with its cure, exit code 1. */
+export function act<A extends unknown[]>(work: (...args: A) => void | Promise<void>) {
+  return async (...args: A): Promise<void> => {
+    try {
+      await work(...args);
+    } catch (error) {
+      if (!(error instanceof GatewayError)) throw error;
+      // Commander hands over the command itself as the last argument.
+      fail(args.at(-1) as Command, `${error.message}${error.hint === undefined ? '' : `\n  ${error.hint}`}`);
+    }
+  };
+}
+
+/** Ends the command with exit code 1, through commander so that the caller decides how the process ends. */
+export function fail(command: Command, text: string): never {
+  return command.error(text, { exitCode: 1, code: 'dragoman.failed' });
+}
+
+/** Aborts at Ctrl-C or SIGTERM, as long as it is in use. */
+export function interrupted(): Disposable & { readonly signal: AbortSignal } {
+  const controller = new AbortController();
+  const abort = (): void => controller.abort();
+  process.on('SIGINT', abort).on('SIGTERM', abort);
+  return {
+    signal: controller.signal,
+    [Symbol.dispose]() {
+      process.off('SIGINT', abort).off('SIGTERM', abort);
+    },
+  };
+}
+
+/** Waits when the reader of a pipe is slower; false when it has gone (`| head`). */
+export async function print(line: string): Promise<boolean> {
+  if (process.stdout.destroyed || process.stdout.errored) return false;
+  if (process.stdout.write(`${line}\n`)) return true;
+  return new Promise((resolve) => {
+    const finish = (alive: boolean): void => {
+      process.stdout.off('drain', drained).off('close', gone);
+      resolve(alive);
+    };
+    const drained = (): void => finish(true);
+    const gone = (): void => finish(false);
+    process.stdout.on('drain', drained).on('close', gone);
+  });
+}
+
+/** `| head` hangs up early: not an error of ours. */
+export function toleratePipe(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+}

@@ -1,0 +1,368 @@
+import type { TLSSocket } from 'node:tls';
+import {
+  generate,
+  type IConnectPacket,
+  type IPublishPacket,
+  type ISubscribePacket,
+  type IUnsubscribePacket,
+  type Packet,
+  parser,
+} from 'mqtt-packet';
+import type { HubError } from '../error.ts';
+import type { Subscriptions } from '../sessions.ts';
+import type { IncomingMessage } from '../telemetry/writer.ts';
+import type { TwinAnswer } from '../twins.ts';
+import { type ConnectDecision, connack } from './connect.ts';
+import { PacketFramer, ProtocolViolation } from './framing.ts';
+import { maxMessageBytes, maxSubscriptions, maySubscribe, messageBytes, type PublishTopic, parsePublishTopic } from './topics.ts';
+
+/** What a connection asks of the hub around it. */
+export interface ConnectionHost {
+  decide(packet: IConnectPacket, connection: MqttConnection): ConnectDecision;
+  /** The identity is accepted and about to be told so; another connection of the same identity ends now. */
+  accepted(connection: MqttConnection): void;
+  ended(connection: MqttConnection, end: ConnectionEnd): void;
+  /** `stored` is called once, in the order of the calls. */
+  store(message: IncomingMessage, stored: (error: HubError | undefined) => void): void;
+  readonly congested: boolean;
+  onceDrained(call: () => void): void;
+  loadSession(deviceId: string): Subscriptions | undefined;
+  saveSession(deviceId: string, subscriptions: Subscriptions): void;
+  dropSession(deviceId: string): void;
+  readTwin(deviceId: string): TwinAnswer;
+  patchReported(deviceId: string, payload: string, expected: string | undefined): TwinAnswer;
+}
+
+/** Why a connection ended; `bad` ones are worth a line in the log. */
+export interface ConnectionEnd {
+  readonly code: string;
+  readonly reason: string;
+  readonly bad: boolean;
+}
+
+/** A CONNECT with a will; nothing else may come before it. */
+const beforeConnectBytes = 64 * 1024;
+/** Message, topic of up to 64 KB, header. */
+const packetBytes = maxMessageBytes + 65_535 + 9;
+/** From the first byte of TLS to the CONNECT. */
+const connectWithinMs = 10_000;
+/** A packet that trickles in may take this long. */
+const packetWithinMs = 300_000;
+/** The service drops after 1.5 × keepalive and caps that. */
+const longestSilenceMs = 1_767_000;
+/** Messages of one client that may wait for the disk before it is not read any more. */
+const inFlight = { messages: 100, bytes: 4 * 1024 * 1024 };
+/** A client that does not read its answers is let go. */
+const unreadBytes = 1024 * 1024;
+/** A client that was told goodbye has this long to hang up. */
+const lingerMs = 500;
+
+/** The parser reads past the end of some malformed packets; anything else is ours, a registry that cannot be written for one. */
+function codeOf(error: unknown): string {
+  if (error instanceof ProtocolViolation) return error.code;
+  return error instanceof RangeError ? 'malformed-packet' : 'hub-failed';
+}
+
+/** One TLS connection that speaks the device side of IoT Hub: MQTT 3.1.1, QoS 0 and 1. */
+export class MqttConnection {
+  readonly remote: string;
+  readonly #socket: TLSSocket;
+  readonly #host: ConnectionHost;
+  readonly #framer = new PacketFramer(beforeConnectBytes);
+  readonly #parser = parser({ protocolVersion: 4 });
+  readonly #openedMs = Date.now();
+  #accepted: (ConnectDecision & { accepted: true }) | undefined;
+  #clean = true;
+  #will: IConnectPacket['will'];
+  #subscriptions: Subscriptions = new Map();
+  #silenceMs = Number.POSITIVE_INFINITY;
+  #lastByteMs = Date.now();
+  #waiting = { messages: 0, bytes: 0 };
+  #paused = false;
+  #waitsForDrain = false;
+  #packetOwned = false;
+  #end: ConnectionEnd | undefined;
+  #idle: (() => void) | undefined;
+
+  constructor(socket: TLSSocket, host: ConnectionHost) {
+    this.#socket = socket;
+    this.#host = host;
+    this.remote = socket.remoteAddress ?? 'unknown';
+    this.#parser.on('packet', (packet) => this.#take(packet));
+    this.#parser.on('error', (error: Error) => {
+      throw new ProtocolViolation('malformed-packet', error.message);
+    });
+    socket.on('data', (chunk: Buffer) => this.#read(chunk));
+    socket.on('error', (error) => this.#finish({ code: 'link-lost', reason: error.message, bad: false }));
+    socket.on('end', () => this.close({ code: 'link-lost', reason: 'the device closed without DISCONNECT', bad: false }));
+    socket.on('close', () => this.#finish({ code: 'link-lost', reason: 'the link was lost', bad: false }));
+  }
+
+  get deviceId(): string | undefined {
+    return this.#accepted?.device.deviceId;
+  }
+
+  get generationId(): string | undefined {
+    return this.#accepted?.device.generationId;
+  }
+
+  clientCertificate(): Buffer | undefined {
+    return this.#socket.getPeerCertificate()?.raw;
+  }
+
+  /** Called a few times a second: what is too slow, too silent or expired ends. */
+  check(nowMs: number): void {
+    if (this.#end) return;
+    const { waitingSinceMs } = this.#framer;
+    if (!this.#accepted) {
+      if (nowMs - this.#openedMs > connectWithinMs) this.close({ code: 'no-connect', reason: 'no CONNECT within 10 s', bad: true });
+    } else if (this.#accepted.expiresMs !== undefined && nowMs >= this.#accepted.expiresMs) {
+      this.close({ code: 'token-expired', reason: 'the token expired while connected', bad: false });
+    } else if (!this.#paused && nowMs - this.#lastByteMs > this.#silenceMs) {
+      this.close({ code: 'keepalive', reason: `nothing was heard for ${Math.round((nowMs - this.#lastByteMs) / 1000)} s`, bad: false });
+    } else if (!this.#paused && waitingSinceMs !== undefined && nowMs - waitingSinceMs > packetWithinMs) {
+      this.close({ code: 'slow-packet', reason: 'one packet took longer than 5 minutes', bad: true });
+    }
+  }
+
+  /**
+   * Says goodbye with a FIN, after what was to be sent, and hangs up if the device does not. Bytes that still come are
+   * read and thrown away: unread ones would turn the goodbye into a reset, after which the Azure SDK does not subscribe again.
+   */
+  close(end: ConnectionEnd): void {
+    if (this.#end) return;
+    this.#finish(end);
+    this.#socket.resume();
+    this.#socket.end();
+    setTimeout(() => this.#socket.destroy(), lingerMs).unref();
+  }
+
+  /** Takes nothing more, waits until what was taken is on disk and acknowledged, then closes. */
+  async drain(end: ConnectionEnd): Promise<void> {
+    if (!this.#end && this.#waiting.messages > 0) {
+      this.#socket.pause();
+      this.#paused = true;
+      await new Promise<void>((resolve) => {
+        this.#idle = resolve;
+        setTimeout(resolve, lingerMs).unref();
+      });
+    }
+    this.close(end);
+    if (!this.#socket.destroyed) await new Promise<void>((resolve) => this.#socket.once('close', () => resolve()));
+  }
+
+  #read(chunk: Buffer): void {
+    if (this.#end) return;
+    this.#lastByteMs = Date.now();
+    try {
+      this.#framer.push(chunk, (packet, owned) => {
+        if (this.#end) return;
+        this.#packetOwned = owned;
+        this.#parser.parse(packet);
+      });
+    } catch (error) {
+      this.close({ code: codeOf(error), reason: (error as Error).message, bad: true });
+    }
+  }
+
+  #take(packet: Packet): void {
+    if (this.#end) return;
+    if (packet.cmd === 'connect') {
+      this.#connect(packet);
+      return;
+    }
+    if (!this.#accepted) throw new ProtocolViolation('no-connect', `the first packet was ${packet.cmd}, not CONNECT`);
+    switch (packet.cmd) {
+      case 'publish':
+        this.#publish(packet, this.#accepted.device.deviceId);
+        break;
+      case 'subscribe':
+        this.#subscribe(packet, this.#accepted.device.deviceId);
+        break;
+      case 'unsubscribe':
+        this.#unsubscribe(packet, this.#accepted.device.deviceId);
+        break;
+      case 'pingreq':
+        this.#send({ cmd: 'pingresp' });
+        break;
+      case 'disconnect':
+        this.#will = undefined;
+        this.close({ code: 'disconnect', reason: 'the device said goodbye', bad: false });
+        break;
+      case 'puback':
+        break;
+      default:
+        throw new ProtocolViolation('unexpected-packet', `a device may not send ${packet.cmd}`);
+    }
+  }
+
+  #connect(packet: IConnectPacket): void {
+    if (this.#accepted) throw new ProtocolViolation('second-connect', 'a second CONNECT on one connection [MQTT-3.1.0-2]');
+    const decision = this.#host.decide(packet, this);
+    if (!decision.accepted) {
+      this.#refuse(packet, decision.code);
+      this.close({ code: 'refused', reason: decision.reason, bad: true });
+      return;
+    }
+    const { deviceId } = decision.device;
+    if (packet.will && !this.#isTelemetry(packet.will.topic, deviceId)) {
+      throw new ProtocolViolation('will-topic', `the will's topic must be devices/${deviceId}/messages/events/`);
+    }
+    this.#accepted = decision;
+    this.#will = packet.will;
+    this.#clean = packet.clean === true;
+    if (packet.keepalive) this.#silenceMs = Math.min(packet.keepalive * 1_500, longestSilenceMs);
+    this.#framer.limitBytes = packetBytes;
+    this.#host.accepted(this);
+    const session = this.#clean ? undefined : this.#host.loadSession(deviceId);
+    if (this.#clean) this.#host.dropSession(deviceId);
+    this.#subscriptions = session ?? new Map();
+    this.#send({ cmd: 'connack', returnCode: connack.accepted, sessionPresent: session !== undefined });
+  }
+
+  #refuse(packet: IConnectPacket, code: number): void {
+    // An MQTT 5 client understands its own form only: 0x84, unsupported protocol version.
+    if (packet.protocolVersion === 5) {
+      this.#socket.write(generate({ cmd: 'connack', reasonCode: 0x84, sessionPresent: false }, { protocolVersion: 5 }));
+    } else this.#send({ cmd: 'connack', returnCode: code, sessionPresent: false });
+  }
+
+  #isTelemetry(topic: string, deviceId: string): boolean {
+    return parsePublishTopic(topic, deviceId)?.kind === 'telemetry';
+  }
+
+  #publish(packet: IPublishPacket, deviceId: string): void {
+    if (packet.qos === 2) throw new ProtocolViolation('qos-2', 'a PUBLISH with QoS 2; IoT Hub takes 0 and 1');
+    const topic = parsePublishTopic(packet.topic, deviceId);
+    if (!topic)
+      throw new ProtocolViolation('topic', `a PUBLISH to ${JSON.stringify(packet.topic.slice(0, 200))}, where ${deviceId} may not publish`);
+    if (topic.kind === 'telemetry') {
+      this.#telemetry(packet, topic, deviceId);
+      return;
+    }
+    if (topic.kind === 'twin-get') this.#answer(topic.rid, this.#host.readTwin(deviceId));
+    if (topic.kind === 'twin-reported') {
+      this.#answer(topic.rid, this.#host.patchReported(deviceId, packet.payload.toString('utf8'), topic.version));
+    }
+    // The answer to a method: nobody waits for one yet.
+    if (packet.qos === 1) this.#send({ cmd: 'puback', messageId: packet.messageId as number });
+  }
+
+  /** Always, also without a subscription: a twin request that gets no answer hangs the Azure SDK for ever. */
+  #answer(rid: string, { status, version, body }: TwinAnswer): void {
+    const query = version === undefined ? '' : `&$version=${version}`;
+    const topic = `$iothub/twin/res/${status}/?$rid=${encodeURIComponent(rid)}${query}`;
+    this.#send({ cmd: 'publish', topic, payload: body, qos: 0, retain: false, dup: false });
+  }
+
+  #telemetry(packet: IPublishPacket, topic: PublishTopic & { kind: 'telemetry' }, deviceId: string): void {
+    const payload = packet.payload as Buffer;
+    const bytes = messageBytes(topic.properties, payload.length);
+    if (bytes > maxMessageBytes) {
+      throw new ProtocolViolation('message-too-large', `a message of ${bytes} bytes; IoT Hub takes at most ${maxMessageBytes}`);
+    }
+    const properties = packet.retain ? { ...topic.properties, 'mqtt-retain': 'true' } : topic.properties;
+    this.#waiting.messages++;
+    this.#waiting.bytes += payload.length;
+    const stored = (error: HubError | undefined): void => this.#stored(packet, payload.length, error);
+    // The worker gets the memory itself where it is ours alone, else a copy.
+    const body = this.#packetOwned ? payload : new Uint8Array(payload);
+    this.#host.store({ device: deviceId, arrivedMs: Date.now(), properties: { ...properties }, body }, stored);
+    this.#regulate();
+  }
+
+  #stored(packet: IPublishPacket, bytes: number, error: HubError | undefined): void {
+    this.#waiting.messages--;
+    this.#waiting.bytes -= bytes;
+    if (error) this.close({ code: error.code, reason: error.message, bad: false });
+    else if (packet.qos === 1 && !this.#socket.destroyed && this.#socket.writable) {
+      this.#write(generate({ cmd: 'puback', messageId: packet.messageId as number }));
+    }
+    if (this.#waiting.messages === 0) this.#idle?.();
+    this.#regulate();
+  }
+
+  /** Reads on only while what waits for the disk is bounded, for this client and for all. */
+  #regulate(): void {
+    if (this.#end || this.#idle) return;
+    if (this.#host.congested) {
+      this.#pause();
+      if (this.#waitsForDrain) return;
+      this.#waitsForDrain = true;
+      this.#host.onceDrained(() => {
+        this.#waitsForDrain = false;
+        this.#regulate();
+      });
+    } else if (this.#waiting.messages >= inFlight.messages || this.#waiting.bytes >= inFlight.bytes) this.#pause();
+    else if (this.#paused && this.#waiting.bytes <= inFlight.bytes / 2) {
+      this.#paused = false;
+      this.#lastByteMs = Date.now();
+      this.#socket.resume();
+    }
+  }
+
+  #pause(): void {
+    this.#paused = true;
+    this.#socket.pause();
+  }
+
+  #subscribe(packet: ISubscribePacket, deviceId: string): void {
+    const wanted = new Map(this.#subscriptions);
+    for (const { topic, qos } of packet.subscriptions) {
+      if (!maySubscribe(topic, deviceId)) {
+        throw new ProtocolViolation(
+          'topic-filter',
+          `a SUBSCRIBE to ${JSON.stringify(topic.slice(0, 200))}; only the documented filters exist`,
+        );
+      }
+      wanted.set(topic, qos === 0 ? 0 : 1);
+    }
+    if (wanted.size > maxSubscriptions || packet.subscriptions.length > maxSubscriptions) {
+      throw new ProtocolViolation('too-many-subscriptions', `more than ${maxSubscriptions} subscriptions on one connection`);
+    }
+    this.#remember(wanted, deviceId);
+    this.#send({
+      cmd: 'suback',
+      messageId: packet.messageId as number,
+      granted: packet.subscriptions.map(({ qos }) => (qos === 0 ? 0 : 1)),
+    });
+  }
+
+  #unsubscribe(packet: IUnsubscribePacket, deviceId: string): void {
+    const wanted = new Map(this.#subscriptions);
+    for (const topic of packet.unsubscriptions) wanted.delete(topic);
+    this.#remember(wanted, deviceId);
+    this.#send({ cmd: 'unsuback', messageId: packet.messageId as number } as Packet);
+  }
+
+  #remember(subscriptions: Subscriptions, deviceId: string): void {
+    this.#subscriptions = subscriptions;
+    if (!this.#clean) this.#host.saveSession(deviceId, subscriptions);
+  }
+
+  #send(packet: Packet): void {
+    this.#write(generate(packet));
+  }
+
+  #write(bytes: Buffer): void {
+    this.#socket.write(bytes);
+    if (this.#socket.writableLength > unreadBytes)
+      this.close({ code: 'not-reading', reason: 'the device does not read its answers', bad: true });
+  }
+
+  #finish(end: ConnectionEnd): void {
+    if (this.#end) return;
+    this.#end = end;
+    const will = this.#will;
+    if (will && this.deviceId !== undefined) this.#storeWill(will, this.deviceId);
+    this.#host.ended(this, end);
+  }
+
+  /** The link ended without DISCONNECT: the will is telemetry now. */
+  #storeWill(will: NonNullable<IConnectPacket['will']>, deviceId: string): void {
+    const topic = parsePublishTopic(will.topic, deviceId);
+    if (topic?.kind !== 'telemetry') return;
+    const properties = { ...topic.properties, 'iothub-MessageType': 'Will' };
+    this.#host.store({ device: deviceId, arrivedMs: Date.now(), properties, body: new Uint8Array(Buffer.from(will.payload)) }, () => {});
+  }
+}

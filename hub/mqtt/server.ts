@@ -1,0 +1,252 @@
+import type { Socket } from 'node:net';
+import { createServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
+import type { ServerCertificate } from '../certificates.ts';
+import type { DatabaseSync } from '../database.ts';
+import { afterFix } from '../error.ts';
+import { type HubLog, LogThrottle } from '../log.ts';
+import { type Device, getDevice, writeConnectionStates } from '../registry.ts';
+import { dropSession, loadSession, saveSession } from '../sessions.ts';
+import type { TelemetryStore } from '../telemetry/store.ts';
+import { patchReported, readTwin, refusal, type TwinAnswer } from '../twins.ts';
+import { decideConnect } from './connect.ts';
+import { type ConnectionEnd, type ConnectionHost, MqttConnection } from './connection.ts';
+
+export interface MqttSettings {
+  /** Undefined: every interface. */
+  readonly listen: string | undefined;
+  /** 0: any free port. */
+  readonly port: number;
+  readonly isOurName: (host: string) => boolean;
+}
+
+export interface MqttCounters {
+  readonly connections: number;
+  readonly accepted: number;
+  readonly refused: number;
+  readonly violations: number;
+}
+
+/** Strangers that may be between their first byte and CONNECT at once. */
+const maxStrangers = 500;
+const checkEveryMs = 250;
+
+/** The MQTT listener and its connections: at most one for each identity. */
+export class MqttServer {
+  readonly #tls: TlsServer;
+  readonly #db: DatabaseSync;
+  readonly #log: HubLog;
+  readonly #host: ConnectionHost;
+  readonly #all = new Set<MqttConnection>();
+  /** Also those that are still shaking hands. */
+  readonly #sockets = new Set<Socket>();
+  readonly #byDevice = new Map<string, MqttConnection>();
+  readonly #states = new Map<string, number | undefined>();
+  readonly #throttle = new LogThrottle();
+  readonly #count = { accepted: 0, refused: 0, violations: 0 };
+  readonly #timer: NodeJS.Timeout;
+  #dataVersion: unknown;
+  #closing = false;
+
+  constructor(db: DatabaseSync, store: TelemetryStore, certificate: ServerCertificate, settings: MqttSettings, log: HubLog) {
+    this.#db = db;
+    this.#log = log;
+    this.#host = this.#makeHost(store, settings);
+    this.#tls = createServer(
+      {
+        cert: certificate.certificate,
+        key: certificate.privateKey,
+        minVersion: 'TLSv1.2',
+        // Asked for, never required: identities with keys have none, and thumbprints are compared here, not by OpenSSL.
+        requestCert: true,
+        rejectUnauthorized: false,
+        handshakeTimeout: 10_000,
+        noDelay: true,
+      },
+      (socket) => this.#open(socket),
+    );
+    this.#tls.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
+    this.#tls.on('tlsClientError', (error, socket) => this.#handshakeFailed(error, socket));
+    this.#dataVersion = this.#readDataVersion();
+    this.#timer = setInterval(() => this.#check(), checkEveryMs);
+  }
+
+  /** Resolves with the port; rejects with a HubError when it cannot be had. */
+  async listen(settings: MqttSettings): Promise<number> {
+    await new Promise<void>((resolve, reject) => {
+      this.#tls.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, settings)));
+      this.#tls.listen({ port: settings.port, host: settings.listen }, resolve);
+    });
+    const address = this.#tls.address();
+    if (address === null || typeof address === 'string') throw new TypeError('a TCP listener has a port');
+    return address.port;
+  }
+
+  /** New connections get this one; those that are there keep theirs. */
+  useCertificate(certificate: ServerCertificate): void {
+    this.#tls.setSecureContext({ cert: certificate.certificate, key: certificate.privateKey, minVersion: 'TLSv1.2' });
+  }
+
+  counters(): MqttCounters {
+    return { connections: this.#byDevice.size, ...this.#count };
+  }
+
+  /** Everything that was taken is acknowledged, every device got a FIN. Within a second. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    clearInterval(this.#timer);
+    const closed = new Promise<void>((resolve) => this.#tls.close(() => resolve()));
+    await Promise.all([...this.#all].map((connection) => connection.drain({ code: 'hub-stops', reason: 'the hub stops', bad: false })));
+    for (const socket of this.#sockets) socket.destroy();
+    await closed;
+    this.#flushStates();
+  }
+
+  #makeHost(store: TelemetryStore, { isOurName }: MqttSettings): ConnectionHost {
+    const db = this.#db;
+    return {
+      decide: (packet, connection) =>
+        decideConnect(packet, {
+          isOurName,
+          device: (deviceId): Device | undefined => getDevice(db, deviceId),
+          clientCertificate: () => connection.clientCertificate(),
+          nowMs: Date.now(),
+        }),
+      accepted: (connection) => this.#accepted(connection),
+      ended: (connection, end) => this.#ended(connection, end),
+      store: (message, stored) => store.append(message, stored),
+      get congested() {
+        return store.congested;
+      },
+      onceDrained: (call) => store.onceDrained(call),
+      loadSession: (deviceId) => loadSession(db, deviceId),
+      saveSession: (deviceId, subscriptions) => saveSession(db, deviceId, subscriptions),
+      dropSession: (deviceId) => dropSession(db, deviceId),
+      readTwin: (deviceId) => answered(() => readTwin(db, deviceId)),
+      patchReported: (deviceId, payload, expected) => answered(() => patchReported(db, deviceId, payload, expected)),
+    };
+  }
+
+  #open(socket: TLSSocket): void {
+    if (this.#closing || this.#all.size - this.#byDevice.size >= maxStrangers) {
+      socket.destroy();
+      return;
+    }
+    this.#all.add(new MqttConnection(socket, this.#host));
+  }
+
+  #accepted(connection: MqttConnection): void {
+    const deviceId = connection.deviceId as string;
+    const older = this.#byDevice.get(deviceId);
+    this.#byDevice.set(deviceId, connection);
+    this.#states.set(deviceId, Date.now());
+    this.#count.accepted++;
+    older?.close({ code: 'taken-over', reason: 'the same device connected again', bad: false });
+    this.#log.debug({ device: deviceId, remote: connection.remote }, 'device connected');
+  }
+
+  #ended(connection: MqttConnection, end: ConnectionEnd): void {
+    this.#all.delete(connection);
+    const { deviceId, remote } = connection;
+    if (deviceId !== undefined && this.#byDevice.get(deviceId) === connection) {
+      this.#byDevice.delete(deviceId);
+      this.#states.set(deviceId, undefined);
+    }
+    const fields = { ...(deviceId !== undefined && { device: deviceId }), remote, code: end.code, reason: end.reason };
+    if (!end.bad) {
+      this.#log.debug(fields, 'device disconnected');
+      return;
+    }
+    if (end.code === 'refused') this.#count.refused++;
+    else this.#count.violations++;
+    this.#warn(fields, end.code === 'refused' ? 'connection refused' : 'connection closed');
+  }
+
+  #handshakeFailed(error: NodeJS.ErrnoException, socket: TLSSocket): void {
+    const remote = socket.remoteAddress ?? 'unknown';
+    // A client that hung up again did no harm; port checks do it every few seconds.
+    if (error.code === 'ECONNRESET') {
+      this.#log.debug({ remote }, 'a client hung up during the TLS handshake');
+      return;
+    }
+    this.#count.violations++;
+    this.#warn({ remote, code: error.code ?? 'tls', reason: handshakeReason(error) }, 'TLS handshake failed');
+  }
+
+  #warn(fields: { remote: string; code: string; reason: string }, message: string): void {
+    const held = this.#throttle.admit(`${fields.remote} ${fields.code} ${fields.reason}`);
+    if (held !== undefined) this.#log.warn({ ...fields, ...(held > 0 && { repeated: held }) }, message);
+  }
+
+  #check(): void {
+    const nowMs = Date.now();
+    for (const connection of this.#all) connection.check(nowMs);
+    this.#flushStates();
+    const version = this.#readDataVersion();
+    if (version !== this.#dataVersion) this.#dropRevoked();
+    this.#dataVersion = version;
+  }
+
+  /** Changes when another process (the command line) wrote to the registry. */
+  #readDataVersion(): unknown {
+    return this.#db.prepare('PRAGMA data_version').get()?.data_version;
+  }
+
+  #dropRevoked(): void {
+    for (const [deviceId, connection] of this.#byDevice) {
+      const device = getDevice(this.#db, deviceId);
+      if (device?.status === 'enabled' && device.generationId === connection.generationId) continue;
+      connection.close({ code: 'revoked', reason: 'the device was disabled or deleted', bad: false });
+    }
+  }
+
+  #flushStates(): void {
+    if (this.#states.size === 0) return;
+    try {
+      writeConnectionStates(this.#db, this.#states);
+      this.#states.clear();
+    } catch (error) {
+      // A full disk or a long lock: they wait for the next turn, telemetry has its own word about it.
+      this.#log.debug({ reason: (error as Error).message }, 'connection states could not be written');
+    }
+  }
+}
+
+/** A registry that cannot be read or written is said to the device: an answer that never comes would hang its SDK. */
+function answered(work: () => TwinAnswer): TwinAnswer {
+  try {
+    return work();
+  } catch (error) {
+    return refusal(500, 500001, `the hub could not do it: ${(error as Error).message}`);
+  }
+}
+
+function handshakeReason(error: NodeJS.ErrnoException): string {
+  const text = error.message;
+  if (/unknown ca|certificate unknown|bad certificate/i.test(text)) return "the device does not trust this hub's CA: give it the ca.pem";
+  if (/http request|wrong version number|packet length too long/i.test(text)) return 'the client does not speak TLS here';
+  return text.split('\n')[0] ?? text;
+}
+
+function listenError(error: NodeJS.ErrnoException, { port, listen }: MqttSettings): Error {
+  const where = `${listen ?? 'every interface'}, port ${port}`;
+  if (error.code === 'EADDRINUSE') {
+    return afterFix(
+      'port-in-use',
+      `cannot listen on ${where}: another program uses this port`,
+      'stop it, or take another port with --mqtt',
+      error,
+    );
+  }
+  if (error.code === 'EACCES') {
+    return afterFix(
+      'port-not-allowed',
+      `cannot listen on ${where}: ports below 1024 are not allowed here`,
+      'take a higher port with --mqtt',
+      error,
+    );
+  }
+  return afterFix('listen', `cannot listen on ${where}: ${error.message}`, 'give an address of this machine with --listen', error);
+}

@@ -1,0 +1,132 @@
+import { X509Certificate } from 'node:crypto';
+import { hostname } from 'node:os';
+import { givenCertificate, namesOf, ownCertificate, type ServerCertificate } from './certificates.ts';
+import { takeLock } from './database.ts';
+import { writeEndpoint } from './endpoint.ts';
+import { afterFix, type HubError } from './error.ts';
+import { hubFiles, makeFolder } from './folder.ts';
+import type { HubLog } from './log.ts';
+import { type MqttCounters, MqttServer } from './mqtt/server.ts';
+import { forgetConnections, openRegistry } from './registry.ts';
+import { defaultRetention, type RetentionSettings } from './telemetry/retention.ts';
+import { type StoreCounters, TelemetryStore } from './telemetry/store.ts';
+
+export { connectionString, createDevice } from './access.ts';
+export { hubEndpoint } from './endpoint.ts';
+export { readTelemetry } from './telemetry/reader.ts';
+
+export interface HubOptions {
+  /** Where everything is kept; made when it is not there. One hub at a time. */
+  readonly folder: string;
+  /** Further names and addresses by which devices reach this hub. It always answers to localhost and this machine's name. */
+  readonly host?: readonly string[];
+  /** Address to listen on. Default: this machine only (127.0.0.1); every interface when `host` names anything else. */
+  readonly listen?: string;
+  /** Default 8883; 0 takes any free port. */
+  readonly mqttPort?: number;
+  /** PEM files of the plant's own certificate; default is one from the hub's own CA. */
+  readonly certificate?: { readonly certificateFile: string; readonly keyFile: string };
+  readonly retention?: Partial<RetentionSettings>;
+  /** The telemetry file never grows over this, in bytes: what does not fit is refused. Default 1.5 × retention size + 256 MB. */
+  readonly hardLimitBytes?: number;
+  readonly log: HubLog;
+}
+
+export interface Hub extends AsyncDisposable {
+  readonly mqttPort: number;
+  /** What devices must trust, PEM; undefined with a given certificate whose CA is not in its file. */
+  readonly caPem: string | undefined;
+  readonly caFile: string | undefined;
+  /** All names it answers to; the first is the one for connection strings. */
+  readonly names: readonly string[];
+  readonly listen: string;
+  counters(): MqttCounters & StoreCounters;
+  /** Resolves with the cause when the hub can no longer do its work; close it then. */
+  readonly failed: Promise<HubError>;
+  /** Within a second: acknowledges what it took, then says goodbye to every device. */
+  close(): Promise<void>;
+}
+
+const renewalCheckMs = 6 * 3_600_000;
+
+/** Starts the embedded hub. Rejects with a HubError: port in use, folder not writable, another hub there, certificate unusable. */
+export async function startHub(options: HubOptions): Promise<Hub> {
+  const { folder, log } = options;
+  makeFolder(folder);
+  await using stack = new AsyncDisposableStack();
+  const lock = takeLock(hubFiles(folder).lock);
+  if (!lock) throw afterFix('hub-running', `another hub runs in ${folder}`, 'stop it, or give this one its own folder with --data');
+  stack.use(lock);
+  const certificate = await loadCertificate(options);
+  const names = namesFor(options, certificate);
+  const db = openRegistry(folder);
+  stack.defer(() => db.close());
+  forgetConnections(db);
+  const retention = { ...defaultRetention, ...options.retention };
+  const hardLimitBytes = options.hardLimitBytes ?? retention.maxBytes * 1.5 + 256 * 1024 ** 2;
+  const store = await TelemetryStore.open({ folder, retention, hardLimitBytes }, log);
+  stack.defer(() => store.close());
+  const settings = { listen: listenAddress(options), port: options.mqttPort ?? 8883, isOurName: nameCheck(names, certificate) };
+  const mqtt = new MqttServer(db, store, certificate, settings, log);
+  stack.defer(() => mqtt.close());
+  const mqttPort = await mqtt.listen(settings);
+  const renewal = setInterval(() => void renew(options, mqtt), renewalCheckMs).unref();
+  stack.defer(() => clearInterval(renewal));
+  const caFile = certificate.ca === undefined ? undefined : (options.certificate?.certificateFile ?? hubFiles(folder).caCertificate);
+  const host = names[0] ?? 'localhost';
+  writeEndpoint(folder, { pid: process.pid, host, mqttPort, names, ...(caFile !== undefined && { caFile }), startedMs: Date.now() });
+
+  const running = stack.move();
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => {
+    closing ??= running.disposeAsync();
+    return closing;
+  };
+  return {
+    mqttPort,
+    caPem: certificate.ca,
+    caFile,
+    names,
+    listen: settings.listen ?? 'every interface',
+    counters: () => ({ ...mqtt.counters(), ...store.counters() }),
+    failed: store.failed,
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+async function loadCertificate(options: HubOptions): Promise<ServerCertificate> {
+  const given = options.certificate;
+  if (given) return givenCertificate(given.certificateFile, given.keyFile);
+  return ownCertificate(options.folder, ownNames(options));
+}
+
+async function renew(options: HubOptions, mqtt: MqttServer): Promise<void> {
+  try {
+    mqtt.useCertificate(await loadCertificate(options));
+  } catch (error) {
+    options.log.error({ reason: (error as Error).message }, 'the server certificate could not be renewed');
+  }
+}
+
+/** The names that the connection string and the certificate start with are those that were asked for. */
+function ownNames(options: HubOptions): readonly string[] {
+  return [...new Set([...(options.host ?? []), 'localhost', hostname().toLowerCase(), '127.0.0.1', '::1'])];
+}
+
+function namesFor(options: HubOptions, certificate: ServerCertificate): readonly string[] {
+  const inCertificate = options.certificate ? namesOf(certificate.certificate) : [];
+  return [...new Set([...(options.host ?? []), ...inCertificate.filter((name) => !name.startsWith('*')), ...ownNames(options)])];
+}
+
+/** A given certificate may also be for `*.plant`. */
+function nameCheck(names: readonly string[], { certificate }: ServerCertificate): (host: string) => boolean {
+  const known = new Set(names.map((name) => name.toLowerCase()));
+  const leaf = new X509Certificate(certificate);
+  return (host) => known.has(host) || leaf.checkHost(host) !== undefined;
+}
+
+function listenAddress({ listen, host = [] }: HubOptions): string | undefined {
+  if (listen !== undefined) return listen === '*' ? undefined : listen;
+  return host.every((name) => ['localhost', '127.0.0.1', '::1'].includes(name)) ? '127.0.0.1' : undefined;
+}
