@@ -1,7 +1,10 @@
 import { type BlockHeader, compress, decompress, type EventEntry, entriesOf } from './block.ts';
 import type { LogBatch, ReadOptions } from './messages.ts';
 
-/** A block in memory, from the disk or just written. `meta` and `body` may be views into a larger buffer. */
+/**
+ * A block in memory. From the disk `meta` and `body` are views into a buffer that goes on being used;
+ * just written it has `plain`, and all of it may be given away.
+ */
 export interface LoadedBlock {
   readonly segment: number;
   readonly header: BlockHeader;
@@ -64,7 +67,7 @@ function whole(block: LoadedBlock, compressed: boolean): LogBatch {
     readings,
     fromMs,
     toMs,
-    body: own(asStored ? block.body : plainOf(block)),
+    body: block.plain || (header.zstd && !asStored) ? own(asStored ? block.body : plainOf(block)) : new Uint8Array(block.body),
     encoding: asStored ? 'zstd' : 'utf-8',
     readingsThrough: header.readingsBefore + readings,
   };

@@ -33,6 +33,11 @@ export interface OutboxEvent {
   /** Gateway times of the first and last reading, epoch milliseconds. */
   readonly fromMs: number;
   readonly toMs: number;
+  /**
+   * The event is the record of a loss that happened before the outbox (readings 0): `settings.encodeGap` writes it instead of `encode`,
+   * and like the outbox's own gap records it is never dropped, only merged.
+   */
+  readonly gap?: GapRecord;
 }
 
 export interface NextOptions {
@@ -58,7 +63,7 @@ export interface OutboxCounters {
   readonly acked: number;
   readonly dropped: number;
   readonly pending: number;
-  /** Of `dropped`, by cause: `overflow`, `expired`, `refused`, `disk-full`, `rejected`. */
+  /** Of `dropped`, by cause: `overflow`, `expired`, `refused`, `disk-full`, `disk-error`, `rejected`, `corrupt`, `closed`. */
   readonly droppedBy: Readonly<Record<string, number>>;
   readonly recovered: number;
   readonly pendingEvents: number;
@@ -77,6 +82,15 @@ export interface OutboxSettings {
   readonly commitEveryMs: number;
   /** Makes the gap record's CloudEvent. */
   readonly encodeGap: (gap: GapRecord, sequence: number) => string;
+  /** Memory for events that wait for a slow disk, in characters; beyond it they are dropped (`overflow`). Default 32 Mi. */
+  readonly maxQueueChars?: number;
+  /** For tests. Age is measured by the monotonic clock as far as one life of the process goes. */
+  readonly clock?: OutboxClock;
+}
+
+export interface OutboxClock {
+  wallMs(): number;
+  monotonicMs(): number;
 }
 
 /** What was lost, when, how much and why; leaves as an event of type `dragoman.gap.v1`. */

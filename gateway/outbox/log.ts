@@ -216,7 +216,9 @@ export class SegmentLog {
   save(saved: Saved, remove: readonly number[]): void {
     const goes = new Set(remove);
     const stays = this.segments.filter((s) => !goes.has(s.number));
-    this.#write(saved, this.#stateFile.state!.reservedThrough, this.#durableThrough(), undefined, stays);
+    const removed = this.segments.filter((s) => goes.has(s.number)).map((s) => s.readingsThrough);
+    const moved = { ...saved, headReadings: Math.max(saved.headReadings, ...removed) };
+    this.#write(moved, this.#stateFile.state!.reservedThrough, this.#durableThrough(), undefined, stays);
     for (const segment of this.segments.filter((s) => goes.has(s.number))) {
       if (this.#active?.segment === segment) {
         closeSync(this.#active.fd);
@@ -247,7 +249,7 @@ export class SegmentLog {
     const state: State = {
       id: this.opened.id,
       head: saved.head,
-      headReadings: saved.headReadings,
+      headReadings: Math.max(saved.headReadings, this.#stateFile.state?.headReadings ?? 0),
       gaps: saved.gaps,
       lastGapId: saved.lastGapId,
       told: saved.told,

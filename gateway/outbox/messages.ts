@@ -66,6 +66,12 @@ export interface LostPart {
 
 export type Item = { readonly batch: LogBatch } | { readonly lost: LostPart };
 
+/** Items for the read request that carried this epoch. */
+export interface Served {
+  readonly epoch: number;
+  readonly items: readonly Item[];
+}
+
 export interface SegmentState {
   readonly number: number;
   readonly bytes: number;
@@ -112,8 +118,13 @@ export type ToWorker =
 export type FromWorker =
   | { readonly kind: 'opened'; readonly opened: Opened }
   | { readonly kind: 'failed'; readonly code: string | undefined; readonly message: string }
-  | { readonly kind: 'committed'; readonly group: number; readonly segment: number; readonly bytes: number }
+  | {
+      readonly kind: 'committed';
+      readonly group: number;
+      readonly segment: number;
+      readonly bytes: number;
+      readonly fresh: Served | undefined;
+    }
   | { readonly kind: 'stuck'; readonly group: number; readonly cause: StuckCause; readonly message: string }
-  | { readonly kind: 'items'; readonly epoch: number; readonly items: readonly Item[] }
-  | { readonly kind: 'rolled'; readonly segment: number }
+  | ({ readonly kind: 'items' } & Served)
   | { readonly kind: 'closed' };

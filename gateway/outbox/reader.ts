@@ -58,6 +58,7 @@ export class LogReader {
       const found = this.#take();
       if (!found) break;
       const part = 'lost' in found ? [found] : this.#batches(found.block, options);
+      if ('lost' in found) this.#from = Math.max(this.#from, found.lost.lastSequence + 1);
       items.push(...part);
       bytes += part.reduce((sum, item) => sum + ('batch' in item ? item.batch.body.byteLength : 0), 1);
     }
@@ -128,14 +129,10 @@ export class LogReader {
       this.#place = { segment, file, offset: 0, sequence: segment.firstSequence, readings: segment.readingsBefore };
       return this.#place;
     } catch {
+      const first = Math.max(this.#from, segment.firstSequence);
       this.#from = segment.lastSequence + 1;
       return {
-        lost: lostRange(
-          segment,
-          Math.max(this.#from, segment.firstSequence),
-          segment.lastSequence,
-          segment.readingsThrough - segment.readingsBefore,
-        ),
+        lost: lostRange(segment, first, segment.lastSequence, segment.readingsThrough - segment.readingsBefore),
       };
     }
   }

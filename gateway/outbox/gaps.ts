@@ -1,0 +1,128 @@
+import type { GapRecord } from './contract.ts';
+import type { Saved, StoredGap } from './messages.ts';
+
+/** More kinds of loss than this at once are told as one; the state file has room for twice as many. */
+const maxPending = 48;
+const maxTold = 200;
+
+/**
+ * Losses that are counted and not yet told. A record waits here until there is room for it in the log, and comes back
+ * when the part of the log that held it is dropped. Neighbours of the same kind become one.
+ */
+export class GapBook {
+  #pending: StoredGap[];
+  /** Records that the hub refused: they go again with the next real loss, for by themselves they would go round for ever. */
+  #parked: StoredGap[] = [];
+  /** In a group that is on its way to the disk. */
+  #inFlight: StoredGap[] = [];
+  #lastId: number;
+  #told: (readonly [number, number])[];
+  #lastAcked = 0;
+  /** Records made in this life. */
+  made = 0;
+  /** Something changed since `saved()` was last called. */
+  dirty = false;
+
+  constructor(saved: Saved) {
+    this.#pending = [...saved.gaps];
+    this.#lastId = saved.lastGapId;
+    this.#told = [...saved.told];
+    this.#lastAcked = saved.head;
+  }
+
+  get waiting(): boolean {
+    return this.#pending.length > 0;
+  }
+
+  note(gap: GapRecord): void {
+    this.dirty = true;
+    this.#pending.unshift(...this.#parked.splice(0));
+    const at = this.#pending.findIndex((other) => this.#joins(other, gap));
+    if (at >= 0) this.#pending[at] = merge(this.#pending[at]!, gap);
+    else {
+      this.#lastId++;
+      this.made++;
+      this.#pending.push({ ...gap, id: this.#lastId });
+    }
+    if (this.#pending.length > maxPending) this.#pack();
+  }
+
+  park(gap: GapRecord): void {
+    this.dirty = true;
+    const at = this.#parked.findIndex((other) => this.#joins(other, gap));
+    if (at >= 0) this.#parked[at] = merge(this.#parked[at]!, gap);
+    else {
+      this.#lastId++;
+      this.#parked.push({ ...gap, id: this.#lastId });
+    }
+    if (this.#parked.length > maxPending) this.#parked.shift();
+  }
+
+  /** Two records may become one when nothing that reached the hub lies between them. */
+  #joins(a: GapRecord, b: GapRecord): boolean {
+    if (a.reason !== b.reason || a.equipment !== b.equipment || a.point !== b.point) return false;
+    if (a.firstSequence === undefined || b.firstSequence === undefined) return a.firstSequence === b.firstSequence;
+    const first = Math.min(a.firstSequence, b.firstSequence);
+    const touch = a.firstSequence <= b.lastSequence! + 1 && b.firstSequence <= a.lastSequence! + 1;
+    return touch || first > this.#lastAcked;
+  }
+
+  /** Too many: the two oldest become one, the sum stays exact, the range covers both. */
+  #pack(): void {
+    const [a, b, ...rest] = this.#pending as [StoredGap, StoredGap, ...StoredGap[]];
+    const reason = a.reason === b.reason ? a.reason : 'several';
+    this.#pending = [{ ...merge(a, b), reason, id: b.id }, ...rest];
+  }
+
+  /** All that wait, to be written now. */
+  take(): readonly StoredGap[] {
+    const taken = this.#pending;
+    this.#pending = [];
+    this.#inFlight.push(...taken);
+    return taken;
+  }
+
+  written(gaps: readonly StoredGap[]): void {
+    if (gaps.length === 0) return;
+    this.dirty = true;
+    this.#inFlight = this.#inFlight.filter((gap) => !gaps.includes(gap));
+  }
+
+  /** The group was not taken: they wait again, as they were. */
+  refused(gaps: readonly StoredGap[]): void {
+    if (gaps.length === 0) return;
+    this.#inFlight = this.#inFlight.filter((gap) => !gaps.includes(gap));
+    this.#pending = [...gaps, ...this.#pending];
+    if (this.#pending.length > maxPending) this.#pack();
+  }
+
+  acked(sequence: number): void {
+    this.#lastAcked = Math.max(this.#lastAcked, sequence);
+  }
+
+  /** A loss in the middle of the log, found while reading: not to be told again by the next start. False when it was told before. */
+  tellOnce(firstSequence: number, lastSequence: number): boolean {
+    if (this.#told.some(([first, last]) => first <= firstSequence && last >= lastSequence)) return false;
+    this.dirty = true;
+    this.#told = [...this.#told, [firstSequence, lastSequence] as const].slice(-maxTold);
+    return true;
+  }
+
+  saved(head: number, headReadings: number): Saved {
+    this.dirty = false;
+    if (this.#told.length > 0) this.#told = this.#told.filter(([, last]) => last > head);
+    return { head, headReadings, gaps: [...this.#inFlight, ...this.#parked, ...this.#pending], lastGapId: this.#lastId, told: this.#told };
+  }
+}
+
+function merge(a: StoredGap, b: GapRecord): StoredGap {
+  const readings = a.readings + b.readings;
+  const [fromMs, toMs] = [Math.min(a.fromMs, b.fromMs), Math.max(a.toMs, b.toMs)];
+  const firstSequence = least(a.firstSequence, b.firstSequence);
+  if (firstSequence === undefined) return { ...a, fromMs, toMs, readings };
+  return { ...a, fromMs, toMs, readings, firstSequence, lastSequence: Math.max(a.lastSequence ?? 0, b.lastSequence ?? 0) };
+}
+
+function least(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined || b === undefined ? (a ?? b) : Math.min(a, b);
+}
