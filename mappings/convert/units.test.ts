@@ -50,7 +50,7 @@ test.for([
   expect(convert(value, from, to)).toBe(result);
 });
 
-test.for([
+test.for<[string, string]>([
   ['Cel', 'bar'],
   ['kW', 'kW.h'],
   ['m3', 'm3/h'],
@@ -93,7 +93,7 @@ test('every unit of the table is understood, and every mistake leads to one', ()
   expect(Object.entries(mistakes).filter(([, code]) => !parseUnit(code))).toEqual([]);
 });
 
-test.for([
+test.for<[string, string]>([
   ['kWh', 'kW.h'],
   ['KPA', 'kPa'],
   ['Bar', 'bar'],

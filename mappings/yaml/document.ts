@@ -10,6 +10,7 @@ import {
   type Node,
   type Pair,
   parseAllDocuments,
+  type YAMLMap,
 } from 'yaml';
 import type { Problem } from '../../model/problem.ts';
 
@@ -33,6 +34,8 @@ export interface YamlDocument {
 export interface YamlOptions {
   /** Keys whose plain scalars are text as written: `at: 000101` and `unit: 1` are not numbers. */
   readonly textKeys?: ReadonlySet<string>;
+  /** Rule of a key written twice under the named key, where it is not `duplicate-key`. */
+  readonly duplicateRules?: Readonly<Record<string, string>>;
 }
 
 export interface YamlResult {
@@ -68,7 +71,7 @@ export function parseYaml(file: string, text: string, options: YamlOptions = {})
   }
   if (problems.length > 0) return { documents: [], problems };
   const documents = parsed.map((document): YamlDocument => {
-    const reader = new Reader(options.textKeys, (offset, rule, message, hint) =>
+    const reader = new Reader(options, (offset, rule, message, hint) =>
       problems.push({ file, ...place(offset), severity: 'error', rule, message, ...(hint && { hint }) }),
     );
     const value = reader.value(document.contents);
@@ -87,7 +90,7 @@ type Found = (offset: number, rule: string, message: string, hint?: string) => v
 
 /** From nodes to plain values. Reports what YAML allows and a mapping must not have. */
 class Reader {
-  readonly #textKeys: ReadonlySet<string> | undefined;
+  readonly #options: YamlOptions;
   readonly #found: Found;
   readonly #anchors = new Map<string, Node>();
   readonly #sizes = new Map<Node, number>();
@@ -95,12 +98,13 @@ class Reader {
   #count = 0;
   #unfolded = 0;
 
-  constructor(textKeys: ReadonlySet<string> | undefined, found: Found) {
-    this.#textKeys = textKeys;
+  constructor(options: YamlOptions, found: Found) {
+    this.#options = options;
     this.#found = found;
   }
 
-  value(node: unknown): unknown {
+  /** `under` is the key whose value this is. */
+  value(node: unknown, under?: string): unknown {
     this.#count++;
     if (isScalar(node)) {
       if (node.anchor !== undefined) this.#anchors.set(node.anchor, node);
@@ -109,7 +113,7 @@ class Reader {
         ? exactInteger(source, value)
         : value;
     }
-    if (isMap(node)) return this.#measured(node, () => this.#map(node.items));
+    if (isMap(node)) return this.#measured(node, () => this.#map(node.items, under));
     if (isSeq(node)) return this.#measured(node, () => node.items.map((item) => this.value(item)));
     if (isAlias(node)) return this.#alias(node);
     return null;
@@ -126,7 +130,7 @@ class Reader {
     return value;
   }
 
-  #map(items: readonly Pair[]): object {
+  #map(items: readonly Pair[], under: string | undefined): object {
     const result: Record<string, unknown> = {};
     const seen = new Set<string>();
     for (const pair of items) {
@@ -139,7 +143,8 @@ class Reader {
       }
       const name = String(key.value);
       if (seen.has(name)) {
-        this.#found(offset, 'duplicate-key', `${name} is written twice here; only one of them could count`, 'remove or rename one');
+        const rule = (under === undefined ? undefined : this.#options.duplicateRules?.[under]) ?? 'duplicate-key';
+        this.#found(offset, rule, `${name} is written twice here; only one of them could count`, 'remove or rename one');
         continue;
       }
       seen.add(name);
@@ -148,8 +153,8 @@ class Reader {
         continue;
       }
       const { value } = pair;
-      const asWritten = isScalar(value) && typeof value.value !== 'string' && value.value !== null && this.#textKeys?.has(name);
-      result[name] = asWritten && value.source !== undefined ? value.source : this.value(value);
+      const asWritten = isScalar(value) && typeof value.value !== 'string' && value.value !== null && this.#options.textKeys?.has(name);
+      result[name] = asWritten && value.source !== undefined ? value.source : this.value(value, name);
     }
     return result;
   }
@@ -182,6 +187,19 @@ function exactInteger(source: string, fallback: number): bigint | number {
   }
 }
 
+const pairs = new WeakMap<YAMLMap, Map<string, Pair>>();
+
+function pairOf(map: YAMLMap, key: string): Pair | undefined {
+  let known = pairs.get(map);
+  if (!known) {
+    known = new Map();
+    // The first of two equal keys is the one whose value counts; the second is a problem of its own.
+    for (const pair of map.items) if (isScalar(pair.key) && !known.has(String(pair.key.value))) known.set(String(pair.key.value), pair);
+    pairs.set(map, known);
+  }
+  return known.get(key);
+}
+
 /** Offset of the value or key at `path`; of its nearest ancestor that exists otherwise. */
 function offsetOf(document: Document.Parsed, path: Path, which: 'key' | 'value'): number {
   let node: unknown = document.contents;
@@ -194,7 +212,7 @@ function offsetOf(document: Document.Parsed, path: Path, which: 'key' | 'value')
       continue;
     }
     if (!isMap(node)) return offset;
-    const pair = node.items.find((item) => isScalar(item.key) && String(item.key.value) === String(step));
+    const pair = pairOf(node, String(step));
     if (!pair) return offset;
     const keyOffset = (pair.key as Node).range?.[0] ?? offset;
     const value = pair.value as Node | null;

@@ -1,0 +1,31 @@
+import { formatDuration } from '../duration.ts';
+import type { PointContext } from './point-source.ts';
+
+export interface Times {
+  readonly everyMs: number;
+  readonly staleAfterMs: number;
+  readonly atLeastEveryMs: number | undefined;
+}
+
+const defaultEveryMs = 1_000;
+
+/** The three durations of a point, each sensible beside the others. */
+export function compileTimes(point: PointContext): Times {
+  const { every: everyMs = defaultEveryMs, staleAfter, atLeastEvery } = point.keys;
+  if (staleAfter !== undefined && staleAfter <= everyMs) {
+    point.report('staleAfter', {
+      rule: 'stale-too-soon',
+      message: `staleAfter: ${formatDuration(staleAfter)} is over before the next sample comes, every is ${formatDuration(everyMs)}`,
+      hint: `write ${formatDuration(3 * everyMs)}, or leave it out`,
+    });
+  }
+  if (atLeastEvery !== undefined && atLeastEvery < everyMs) {
+    point.report('atLeastEvery', {
+      rule: 'heartbeat-too-often',
+      severity: 'warn',
+      message: `atLeastEvery: ${formatDuration(atLeastEvery)} is shorter than every, ${formatDuration(everyMs)}; there is nothing new to report in between`,
+      hint: `write ${formatDuration(everyMs)} or more`,
+    });
+  }
+  return { everyMs, staleAfterMs: staleAfter ?? 3 * everyMs, atLeastEveryMs: atLeastEvery };
+}

@@ -1,0 +1,109 @@
+import type { Problem } from '../model/problem.ts';
+import { compileEquipment } from './compile/equipment.ts';
+import type { CompiledEquipment } from './equipment.ts';
+import type { AdapterLanguage } from './language.ts';
+import { sorted } from './problems.ts';
+import type { SampleResult } from './samples/run.ts';
+import { textKeys } from './schema.ts';
+import { parseYaml } from './yaml/document.ts';
+import { listYamlFiles, readYamlFile } from './yaml/file.ts';
+
+export type { SampleResult } from './samples/run.ts';
+
+export interface CompiledMapping {
+  /** Empty when the file has errors. A file may hold several YAML documents, one piece of equipment each. */
+  readonly equipment: readonly CompiledEquipment[];
+  readonly problems: readonly Problem[];
+  readonly samples: readonly SampleResult[];
+}
+
+export interface LoadResult extends CompiledMapping {
+  /** Files that were read, sorted, also those with errors. */
+  readonly files: readonly string[];
+}
+
+interface NamedEquipment {
+  readonly id: string;
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+interface Compiled extends CompiledMapping {
+  readonly ids: readonly NamedEquipment[];
+}
+
+const yamlOptions = { textKeys, duplicateRules: { points: 'duplicate-point', defaults: 'duplicate-key' } };
+
+/** Compiles the text of one mapping file. Throws nothing: whatever is wrong is a problem with a place. */
+export function compileMapping(file: string, text: string, languages: readonly AdapterLanguage[]): CompiledMapping {
+  const compiled = compileText(file, text, languages);
+  return withoutRefused([compiled], [...compiled.problems, ...duplicates(compiled.ids)]);
+}
+
+function compileText(file: string, text: string, languages: readonly AdapterLanguage[]): Compiled {
+  const { documents, problems } = parseYaml(file, text, yamlOptions);
+  const filled = documents.filter(({ value }) => value !== null);
+  if (filled.length === 0 && problems.length === 0) {
+    const empty: Problem = {
+      file,
+      line: 1,
+      column: 1,
+      severity: 'error',
+      rule: 'empty-file',
+      message: 'the file is empty',
+      hint: 'begin with equipment: and an id',
+    };
+    return { equipment: [], problems: [empty], samples: [], ids: [] };
+  }
+  const compiled = filled.map((document) => ({
+    ...compileEquipment(file, document, languages),
+    place: document.at(['equipment'], 'value'),
+  }));
+  return {
+    equipment: compiled.flatMap(({ equipment }) => equipment ?? []),
+    problems: [...problems, ...compiled.flatMap((each) => each.problems)],
+    samples: compiled.flatMap(({ samples }) => samples),
+    ids: compiled.flatMap(({ id, place }) => (id === undefined ? [] : [{ id, file, ...place }])),
+  };
+}
+
+/** Loads all mappings that `paths` name, files or folders. The order of files never matters. Rejects never; whatever is wrong is a problem. */
+export async function loadMappings(paths: readonly string[], languages: readonly AdapterLanguage[]): Promise<LoadResult> {
+  const { files, problems: listed } = await listYamlFiles(paths);
+  const compiled: Compiled[] = [];
+  for (const file of files) {
+    const text = await readYamlFile(file);
+    compiled.push(
+      typeof text === 'string' ? compileText(file, text, languages) : { equipment: [], problems: [text], samples: [], ids: [] },
+    );
+  }
+  const problems = [...listed, ...compiled.flatMap((each) => each.problems), ...duplicates(compiled.flatMap(({ ids }) => ids))];
+  return { ...withoutRefused(compiled, problems), files };
+}
+
+function withoutRefused(compiled: readonly Compiled[], problems: readonly Problem[]): CompiledMapping {
+  const refused = new Set(problems.filter(({ severity }) => severity === 'error').map(({ file }) => file));
+  return {
+    equipment: compiled.flatMap(({ equipment }) => equipment).filter(({ file }) => !refused.has(file)),
+    problems: sorted(problems),
+    samples: compiled.flatMap(({ samples }) => samples),
+  };
+}
+
+/** Equipment that has one id is refused everywhere: which of them is meant, only a person knows, and the order of files must not decide. */
+function duplicates(ids: readonly NamedEquipment[]): Problem[] {
+  const first = new Map<string, NamedEquipment>();
+  const second = new Map<string, NamedEquipment>();
+  for (const one of ids) {
+    if (!first.has(one.id)) first.set(one.id, one);
+    else if (!second.has(one.id)) second.set(one.id, one);
+  }
+  return ids
+    .filter(({ id }) => second.has(id))
+    .map(({ id, ...place }) => {
+      const other = (first.get(id)?.file === place.file && first.get(id)?.line === place.line ? second : first).get(id) as NamedEquipment;
+      const message = `equipment: ${id} is also in ${other.file}:${other.line}:${other.column}`;
+      return { ...place, severity: 'error', rule: 'duplicate-equipment', message, hint: 'give each machine an id of its own' };
+    });
+}
