@@ -26,7 +26,7 @@ const opening = new Map<string, Promise<Identity>>();
 export async function openIdentity(stateFolder: string, log: Log): Promise<Identity> {
   const before = opening.get(stateFolder);
   if (before) return before;
-  const identity = readOrMake(pkiFolder(stateFolder)).then((made) => {
+  const identity = readOrMake(pkiFolder(stateFolder), thisGateway()).then((made) => {
     warnOfExpiry(made, log);
     return made;
   });
@@ -36,14 +36,27 @@ export async function openIdentity(stateFolder: string, log: Log): Promise<Ident
   return identity;
 }
 
-async function readOrMake(pki: string): Promise<Identity> {
+/** What a new certificate says about its owner. */
+export interface Owner {
+  readonly commonName: string;
+  readonly applicationUri: string;
+  readonly dns: readonly string[];
+  readonly ip?: readonly string[];
+  readonly validDays: number;
+}
+
+function thisGateway(): Owner {
+  const host = hostname();
+  return { commonName: `Dragoman on ${host}`, applicationUri: `urn:${host}:dragoman`, dns: [host], validDays };
+}
+
+/** The certificate and key in `own/` of a pki folder, made for `owner` when there are none. */
+export async function readOrMake(pki: string, owner: Owner): Promise<Identity> {
   const certificateFile = join(pki, 'own', 'certs', 'certificate.pem');
   const keyFile = join(pki, 'own', 'private', 'private_key.pem');
-  if (!existsSync(certificateFile)) await make(certificateFile, keyFile);
-  const [certificatePem, keyPem] = await Promise.all([readFile(certificateFile, 'utf8'), readFile(keyFile, 'utf8')]).catch((error) => {
-    throw unusable(certificateFile, keyFile, error);
-  });
+  if (!existsSync(certificateFile)) await make(certificateFile, keyFile, owner);
   try {
+    const [certificatePem, keyPem] = await Promise.all([readFile(certificateFile, 'utf8'), readFile(keyFile, 'utf8')]);
     const certificate = new X509Certificate(certificatePem);
     const facts = certificateFacts(certificate);
     if (facts.applicationUri === undefined) throw new Error('it names no application URI');
@@ -54,15 +67,15 @@ async function readOrMake(pki: string): Promise<Identity> {
   }
 }
 
-async function make(certificateFile: string, keyFile: string): Promise<void> {
-  const host = hostname();
+async function make(certificateFile: string, keyFile: string, owner: Owner): Promise<void> {
   const key = await cryptography.generatePrivateKey(2048);
   const { cert } = await cryptography.createSelfSignedCertificate({
     privateKey: key,
-    subject: `/CN=Dragoman on ${host.replaceAll(/[/=,+]/g, '_')}/O=Dragoman`,
-    applicationUri: `urn:${host}:dragoman`,
-    dns: [host],
-    validity: validDays,
+    subject: `/CN=${owner.commonName.replaceAll(/[/=,+]/g, '_')}/O=Dragoman`,
+    applicationUri: owner.applicationUri,
+    dns: [...owner.dns],
+    ...(owner.ip && { ip: [...owner.ip] }),
+    validity: owner.validDays,
     notBefore: new Date(Date.now() - dayMs),
     purpose: cryptography.CertificatePurpose.ForApplication,
   });
