@@ -30,8 +30,9 @@ export class GapBook {
     this.#lastAcked = saved.head;
   }
 
-  get waiting(): boolean {
-    return this.#pending.length > 0;
+  /** Records that have no number yet. */
+  get waiting(): number {
+    return this.#pending.length;
   }
 
   note(gap: GapRecord): void {

@@ -121,7 +121,7 @@ class DurableOutbox implements Outbox {
     this.#schedule();
     if (this.#closed) return refusal('closed', this.#settings.folder, undefined);
     this.#writeGaps();
-    return this.#gaps.waiting
+    return this.#gaps.waiting > 0
       ? refusal(this.#blocked?.cause ?? 'refused', this.#settings.folder, this.#blocked?.message)
       : this.#group().settled.promise;
   }
@@ -164,7 +164,7 @@ class DurableOutbox implements Outbox {
 
   #writeGaps(): void {
     const blocked = this.#blocked !== undefined && this.#clock.monotonicMs() < this.#blocked.probeAtMs;
-    if (!this.#gaps.waiting || blocked) return;
+    if (this.#gaps.waiting === 0 || blocked) return;
     for (const gap of this.#gaps.take()) {
       const { id: _, ...record } = gap;
       const group = this.#group();
@@ -332,11 +332,17 @@ class DurableOutbox implements Outbox {
       this.#post({ kind: 'roll' });
     }
     if (this.#gaps.dirty || this.#deliveries.head !== this.#savedHead) this.#save([]);
-    if (this.#gaps.waiting) this.#schedule();
+    if (this.#gaps.waiting > 0) this.#schedule();
   }
 
   counters(): OutboxCounters {
-    return { ...this.#ledger.counters(), nextSequence: this.#nextSequence, gaps: this.#gaps.made };
+    const counters = this.#ledger.counters();
+    return {
+      ...counters,
+      pendingEvents: counters.pendingEvents + this.#gaps.waiting,
+      nextSequence: this.#nextSequence,
+      gaps: this.#gaps.made,
+    };
   }
 
   /** The thread is gone: nothing can be kept any more, and everything that comes is told so. */

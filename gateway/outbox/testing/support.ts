@@ -1,0 +1,79 @@
+import { zstdDecompressSync } from 'node:zlib';
+import type { GapRecord, Outbox, OutboxBatch, OutboxEvent, OutboxSettings } from '../contract.ts';
+
+/** A telemetry event or a gap record as the tests write them. */
+export interface TestEvent {
+  readonly sequence: number;
+  readonly n?: number;
+  readonly gap?: GapRecord;
+  readonly fill?: string;
+}
+
+export function settings(folder: string, more: Partial<OutboxSettings> = {}): OutboxSettings {
+  return {
+    folder,
+    maxSizeBytes: 64 * 1024 * 1024,
+    maxAgeMs: 7 * 86_400_000,
+    whenFull: 'drop-oldest',
+    commitEveryMs: 1,
+    encodeGap: (gap, sequence) => JSON.stringify({ sequence, gap } satisfies TestEvent),
+    ...more,
+  };
+}
+
+export function event(n: number, readings = 1, fill = '', times = { fromMs: n, toMs: n }): OutboxEvent {
+  return { encode: (sequence) => JSON.stringify({ sequence, n, fill } satisfies TestEvent), readings, ...times };
+}
+
+/** Letters that zstd cannot shrink much, so that sizes on disk can be planned. */
+export function noise(length: number, seed = 1): string {
+  let [state, text] = [seed * 2_654_435_761, ''];
+  while (text.length < length) {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    text += state.toString(36);
+  }
+  return text.slice(0, length);
+}
+
+export function eventsOf(batch: OutboxBatch): TestEvent[] {
+  const plain = batch.encoding === 'zstd' ? zstdDecompressSync(batch.body) : batch.body;
+  const value = JSON.parse(Buffer.from(plain).toString('utf8')) as TestEvent | TestEvent[];
+  return Array.isArray(value) ? value : [value];
+}
+
+export const plainOptions = { maxBodyBytes: 200_000, compressed: false };
+
+/** Takes the next batch that is there within `withinMs`. */
+export function take(outbox: Outbox, options = plainOptions, withinMs = 5_000): Promise<OutboxBatch | undefined> {
+  return outbox.next(options, AbortSignal.timeout(withinMs));
+}
+
+/** Takes, checks the batch against its own figures, acknowledges, until nothing is pending. */
+export async function drain(outbox: Outbox, options = plainOptions): Promise<TestEvent[]> {
+  const events: TestEvent[] = [];
+  while (outbox.counters().pendingEvents > 0) {
+    const batch = await take(outbox, options);
+    if (!batch) throw new Error(`nothing came, but ${JSON.stringify(outbox.counters())}`);
+    const some = eventsOf(batch);
+    if (some.length !== batch.events || some[0]?.sequence !== batch.firstSequence || some.at(-1)?.sequence !== batch.lastSequence)
+      throw new Error(`a batch of ${batch.firstSequence}–${batch.lastSequence} holds ${JSON.stringify(some)}`);
+    events.push(...some);
+    outbox.acknowledge(batch);
+  }
+  return events;
+}
+
+export function balance(outbox: Outbox): number {
+  const { queued, acked, dropped, pending } = outbox.counters();
+  return queued - acked - dropped - pending;
+}
+
+/** Sequence numbers that neither arrived nor stand in a gap record. */
+export function unexplained(events: readonly TestEvent[], from: number, to: number): number[] {
+  const known = new Set(events.map((e) => e.sequence));
+  for (const { gap } of events) {
+    if (gap?.firstSequence === undefined) continue;
+    for (let s = gap.firstSequence; s <= Math.min(gap.lastSequence!, to); s++) known.add(s);
+  }
+  return Array.from({ length: Math.max(0, to - from + 1) }, (_, i) => from + i).filter((s) => !known.has(s));
+}
