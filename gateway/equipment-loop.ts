@@ -1,4 +1,4 @@
-import type { Adapter, ConnectContext, Connection, Log } from '../adapters/contract.ts';
+import type { Adapter, ConnectContext, Connection } from '../adapters/contract.ts';
 import type { CompiledEquipment } from '../mappings/equipment.ts';
 import { type Backoff, backoff } from '../model/backoff.ts';
 import { GatewayError } from '../model/error.ts';

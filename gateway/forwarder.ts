@@ -101,9 +101,11 @@ export class Forwarder {
     const window = new SendWindow(session.window, maxInFlightBytes);
     const failed = new AbortController();
     let failure: unknown;
+    // An answer that comes after the end belongs to a batch that was rewound meanwhile.
+    let over = false;
     const signals = AbortSignal.any([signal, failed.signal]);
     const settled = (batch: OutboxBatch, error: unknown): void => {
-      if (failed.signal.aborted) return;
+      if (over || failed.signal.aborted) return;
       if (error !== undefined && !isPoison(error)) {
         failure = error;
         failed.abort();
@@ -122,9 +124,10 @@ export class Forwarder {
         (error: unknown) => settled(batch, error ?? new Error('send failed')),
       );
     }
-    if (failed.signal.aborted) throw failure;
     // A clean stop gives what is under way a moment to be acknowledged, so that it need not go twice.
-    if (this.#stop.signal.aborted) await window.drained(300);
+    if (this.#stop.signal.aborted && !failed.signal.aborted) await window.drained(300);
+    over = true;
+    if (failed.signal.aborted) throw failure;
   }
 
   #finish(batch: OutboxBatch, rejected: string | undefined): void {

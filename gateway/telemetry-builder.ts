@@ -19,6 +19,7 @@ export class TelemetryBuilder {
   #count = 0;
   #fromMs = 0;
   #toMs = 0;
+  #sinceMono = 0;
   #acknowledge: (() => void)[] = [];
 
   constructor(origin: EventOrigin, equipment: string, path: string, sink: EventSink, onRefused: (error: unknown) => void) {
@@ -32,9 +33,9 @@ export class TelemetryBuilder {
     return this.#count;
   }
 
-  /** Gateway time of the oldest collected reading; meaningless while empty. */
-  get fromMs(): number {
-    return this.#fromMs;
+  /** Flushes when the oldest collected reading has waited `lingerMs`. `nowMono` is of performance.now(). */
+  flushIfDue(nowMono: number, lingerMs: number): void {
+    if (this.#count > 0 && nowMono - this.#sinceMono >= lingerMs) this.flush();
   }
 
   add(readingText: string, receivedMs: number): void {
@@ -42,6 +43,7 @@ export class TelemetryBuilder {
       this.#text = readingText;
       this.#fromMs = receivedMs;
       this.#toMs = receivedMs;
+      this.#sinceMono = performance.now();
     } else {
       this.#text += `,${readingText}`;
       if (receivedMs > this.#toMs) this.#toMs = receivedMs;

@@ -1,0 +1,69 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { GatewayError, NotConnectedError } from '../model/error.ts';
+
+/** `main.ts` beside the sources, `main.js` in the compiled package. */
+export function entryPoint(relativeTs: string): string {
+  const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
+  return fileURLToPath(new URL(relativeTs.replace(/\.ts$/, extension), import.meta.url));
+}
+
+export interface ChildHub extends AsyncDisposable {
+  /** Port of its MQTT listener. */
+  readonly port: number;
+  /** Resolves when the process is gone. */
+  readonly exited: Promise<void>;
+}
+
+/** Runs the embedded hub as a process of its own: it may crash or be upgraded without the gateway, and costs its own memory. */
+export async function startChildHub(
+  options: { folder: string; port: number; host?: readonly string[] },
+  signal: AbortSignal,
+): Promise<ChildHub> {
+  const hosts = (options.host ?? []).flatMap((name) => ['--host', name]);
+  const args = [entryPoint('../hub/main.ts'), '--data', options.folder, '--mqtt', String(options.port), ...hosts];
+  // The hub ends when its stdin closes, so it can never outlive us, not even after kill -9.
+  const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const exited = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  const port = await ready(child, signal);
+  return {
+    port,
+    exited,
+    async [Symbol.asyncDispose]() {
+      child.stdin?.end();
+      child.kill('SIGTERM');
+      const late = setTimeout(() => child.kill('SIGKILL'), 1_000);
+      await exited;
+      clearTimeout(late);
+    },
+  };
+}
+
+function ready(child: ChildProcess, signal: AbortSignal): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const said: string[] = [];
+    const abort = (): void => {
+      child.kill('SIGTERM');
+      reject(new NotConnectedError('hub-stopped', 'the embedded hub was stopped while starting', { retry: 'with-backoff' }));
+    };
+    signal.addEventListener('abort', abort, { once: true });
+    const lines = createInterface({ input: child.stdout! });
+    lines.on('line', (line) => {
+      const match = /mqtt["=: ]+(\d+)/.exec(line);
+      if (line.includes('ready') && match) {
+        signal.removeEventListener('abort', abort);
+        resolve(Number(match[1]));
+      } else said.push(line);
+    });
+    child.once('exit', (code) => {
+      signal.removeEventListener('abort', abort);
+      reject(
+        new GatewayError('hub-start', `the embedded hub ended at start with code ${code}${said.length > 0 ? `: ${said.join(' ')}` : ''}`, {
+          retry: 'with-backoff',
+          hint: 'what it said stands above; "dragoman hub" starts it alone',
+        }),
+      );
+    });
+  });
+}
