@@ -39,7 +39,11 @@ adapterContract(opcua, async () => {
       simulator.set('Mixer.Speed', 96.25);
       return 96.25;
     },
-    cutLink: () => simulator[Symbol.asyncDispose](),
-    [Symbol.asyncDispose]: () => simulator[Symbol.asyncDispose](),
+    cutLink: async () => {
+      await simulator[Symbol.asyncDispose]();
+    },
+    [Symbol.asyncDispose]: async () => {
+      await simulator[Symbol.asyncDispose]();
+    },
   };
 });
