@@ -23,7 +23,7 @@ export function nearest(word: string, known: Iterable<string>): string | undefin
   if (word.length > 64) return undefined;
   const written = plain(word);
   let best: string | undefined;
-  let bestDistance = Math.max(1, Math.floor(written.length / 3)) + 0.5;
+  let bestDistance = Math.max(1, Math.ceil(written.length / 3)) + 0.5;
   for (const candidate of known) {
     if (Math.abs(candidate.length - word.length) > 3 + candidate.length / 2) continue;
     // Words that begin the same are likelier: `endpoit` is endpoint before it is anything else as far away.

@@ -3,12 +3,13 @@ import type { Problem } from '../../model/problem.ts';
 import type { CompiledEquipment } from '../equipment.ts';
 import { commonKeys, type PointKeys } from '../keys.ts';
 import type { AdapterLanguage } from '../language.ts';
-import { suggestion } from '../nearest.ts';
+import { nearest, suggestion } from '../nearest.ts';
 import { ProblemList } from '../problems.ts';
 import { runSamples, type SampleResult } from '../samples/run.ts';
 import { equipmentFile, laterAdapters, laterKeys, laterPointKeys, namePattern, pointSchema, type Sample } from '../schema.ts';
 import { schemaProblems } from '../yaml/check.ts';
 import type { Path, YamlDocument } from '../yaml/document.ts';
+import { keysAt } from '../yaml/issues.ts';
 import { compilePoint, hashOf, type PointDraft } from './point.ts';
 
 export interface CompiledDocument {
@@ -122,6 +123,14 @@ function settingsOf(connection: Group, language: AdapterLanguage, file: string, 
       .map(String),
   );
   const rest = Object.fromEntries(Object.entries(block).filter(([key]) => !wrong.has(key)));
+  // A misspelt `host` is a host all the same, as far as the points are concerned.
+  for (const issue of issues) {
+    if (issue.code !== 'unrecognized_keys' || issue.path.length > 0) continue;
+    for (const key of issue.keys) {
+      const meant = nearest(key, keysAt(language.connection, []));
+      if (meant !== undefined && !(meant in rest)) rest[meant] = block[key];
+    }
+  }
   return language.connection.safeParse(rest).data;
 }
 

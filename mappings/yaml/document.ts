@@ -13,6 +13,8 @@ import {
   type YAMLMap,
 } from 'yaml';
 import type { Problem } from '../../model/problem.ts';
+import { readPlainYaml } from './plain.ts';
+import { exactInteger } from './scalar.ts';
 
 export type Path = readonly PropertyKey[];
 export interface Place {
@@ -50,6 +52,23 @@ const mostSyntaxProblems = 5;
 
 /** Reads all documents of a text. With syntax errors there are problems and no documents. Empty documents have value null. */
 export function parseYaml(file: string, text: string, options: YamlOptions = {}): YamlResult {
+  const plain = readPlainYaml(text, options.textKeys ?? new Set());
+  if (!plain) return parseAnyYaml(file, text, options);
+  return { documents: [{ value: plain.value, at: (path, which = 'value') => placeIn(text, plain.offset(path, which)) }], problems: [] };
+}
+
+function placeIn(text: string, offset: number): Place {
+  let line = 1;
+  let start = 0;
+  for (let newline = text.indexOf('\n'); newline >= 0 && newline < offset; newline = text.indexOf('\n', start)) {
+    line++;
+    start = newline + 1;
+  }
+  return { line, column: offset - start + 1 };
+}
+
+/** The same by the library alone. */
+export function parseAnyYaml(file: string, text: string, options: YamlOptions = {}): YamlResult {
   const lines = new LineCounter();
   const problems: Problem[] = [];
   const place = (offset: number): Place => placeOf(lines, offset, text);
@@ -109,9 +128,7 @@ class Reader {
     if (isScalar(node)) {
       if (node.anchor !== undefined) this.#anchors.set(node.anchor, node);
       const { value, source } = node;
-      return typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value) && source
-        ? exactInteger(source, value)
-        : value;
+      return typeof value === 'number' && source ? exactInteger(source, value) : value;
     }
     if (isMap(node)) return this.#measured(node, () => this.#map(node.items, under));
     if (isSeq(node)) return this.#measured(node, () => node.items.map((item) => this.value(item)));
@@ -176,14 +193,6 @@ class Reader {
       return null;
     }
     return this.value(node);
-  }
-}
-
-function exactInteger(source: string, fallback: number): bigint | number {
-  try {
-    return source.startsWith('-') ? -BigInt(source.slice(1)) : BigInt(source.replace(/^\+/, ''));
-  } catch {
-    return fallback;
   }
 }
 

@@ -45,7 +45,7 @@ function findings(issue: z.core.$ZodIssue, root: unknown, schema: z.ZodType, bas
       return finding(
         'wrong-type',
         `${name}: ${expected(issue.expected)} is expected, ${shown(input)} was found`,
-        typeHint(issue.expected, input),
+        typeHint(name, issue.expected, input),
       );
     case 'invalid_value': {
       const words = issue.values.map(String);
@@ -100,8 +100,11 @@ const hintOf = (hint: string | undefined): { hint?: string } => (hint === undefi
 
 /** The word a person would use: the last key, for a list entry the list's. */
 function keyName(path: Path): string {
-  const last = path.findLast((step) => typeof step === 'string');
-  return last === undefined ? 'the file' : String(last);
+  const words = path.filter((step) => typeof step === 'string');
+  const last = words.at(-1);
+  if (last === undefined) return 'the file';
+  // `enum 1` for a key that is a number: alone it would say nothing.
+  return words.length > 1 && /^-?\d+$/.test(last) ? `${words.at(-2)} ${last}` : last;
 }
 
 const prefixed = (name: string, message: string): string => (message.startsWith(name) ? message : `${name}: ${message}`);
@@ -127,7 +130,11 @@ const words: Readonly<Record<string, string>> = {
 };
 const expected = (type: string): string => words[type] ?? type;
 
-function typeHint(type: string, input: unknown): string | undefined {
+/** Adapters write their durations as text with a unit; these are the words by which one knows them. */
+const looksLikeDuration = /(timeout|interval|pause|every|after|expires)/i;
+
+function typeHint(name: string, type: string, input: unknown): string | undefined {
+  if (type === 'string' && typeof input === 'number' && looksLikeDuration.test(name)) return `write ${input}s or ${input}ms`;
   if (type === 'string' && (typeof input === 'number' || typeof input === 'boolean')) return `put it in quotes: "${input}"`;
   if ((type === 'number' || type === 'int') && typeof input === 'string' && input.trim() !== '' && Number.isFinite(Number(input))) {
     return `write it without quotes: ${Number(input)}`;
@@ -188,7 +195,8 @@ function schemaAt(schema: z.ZodType, path: Path): Inner | undefined {
   return inner;
 }
 
-function keysAt(schema: z.ZodType, path: Path): string[] {
+/** The keys that may stand at `path`. */
+export function keysAt(schema: z.ZodType, path: Path): string[] {
   const inner = unwrapped(schemaAt(schema, path));
   if (inner?.shape) return Object.keys(inner.shape);
   return (inner?.def?.options ?? []).flatMap((option) => Object.keys(unwrapped(option as Inner)?.shape ?? {}));
