@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import { type Capability, titled } from '../../test/support/capabilities.ts';
@@ -63,7 +63,7 @@ describe.skipIf(!mount.ok)(titled('a full disk', mount), () => {
     using disk = smallDisk('4m');
     await using outbox = await openOutbox(settings(join(disk.path, 'outbox'), { ...big, maxSizeBytes: 16 * mib, whenFull: 'refuse-new' }));
     const results: string[] = [];
-    for (let n = 0; n < 300; n++)
+    for (let n = 0; n < 400; n++)
       results.push(
         await outbox.append(event(n, 3, noise(20_000, n + 1))).then(
           () => 'taken',
@@ -100,19 +100,20 @@ describe.skipIf(!mount.ok)(titled('a full disk', mount), () => {
     expect(unexplained(events, 2, again.counters().nextSequence - 1)).toEqual([]);
   });
 
-  test('a disk that turns read-only, as a failing card does, and comes back', async () => {
+  test('a burst that comes all at once, into a disk with no room', async () => {
     using disk = smallDisk('4m');
     const folder = join(disk.path, 'outbox');
     await using outbox = await openOutbox(settings(folder, big));
     await outbox.append(event(1, 1));
-    // A remount waits for no open file, so the writes are refused by the size instead.
     const { bavail, bsize } = statfsSync(disk.path);
     writeFileSync(join(disk.path, 'other'), Buffer.alloc(bavail * bsize, 1));
-    await Promise.allSettled(Array.from({ length: 200 }, (_, n) => outbox.append(event(n, 1, fill))));
+    const results = await Promise.allSettled(Array.from({ length: 200 }, (_, n) => outbox.append(event(n, 1, noise(20_000, n + 1)))));
+    expect(results.some((r) => r.status === 'rejected')).toBe(true);
+    expect(balance(outbox)).toBe(0);
     rmSync(join(disk.path, 'other'));
     await vi.waitFor(() => outbox.append(event(2)), 2_000);
-    await drain(outbox);
-    expect(balance(outbox)).toBe(0);
+    const events = await drain(outbox);
+    expect(unexplained(events, 1, outbox.counters().nextSequence - 1)).toEqual([]);
   });
 
   test('a folder on a read-only disk is refused by name', async () => {
@@ -125,4 +126,22 @@ describe.skipIf(!mount.ok)(titled('a full disk', mount), () => {
       message: expect.stringContaining(folder),
     });
   });
+});
+
+test('a disk that does not take files any more is an error of its own, and passes', async () => {
+  using folder = tempFolder();
+  const path = join(folder.path, 'outbox');
+  await using outbox = await openOutbox(settings(path, { maxSizeBytes: 4 * mib }));
+  const errors = new Map<string, string>();
+  await outbox.append(event(0, 1, fill));
+  renameSync(path, `${path}-gone`);
+  for (let n = 1; n < 20; n++) await outbox.append(event(n, 1, noise(20_000, n))).catch((e) => errors.set(e.code, e.message));
+  expect([...errors]).toEqual([['disk-error', expect.stringContaining('ENOENT')]]);
+  renameSync(`${path}-gone`, path);
+  await vi.waitFor(() => outbox.append(event(1000)), 2_000);
+  const events = await drain(outbox);
+  const { dropped } = outbox.counters();
+  expect(dropped).toBeGreaterThan(0);
+  expect(events.reduce((sum, e) => sum + (e.gap?.readings ?? 0), 0)).toBe(dropped);
+  expect(balance(outbox)).toBe(0);
 });

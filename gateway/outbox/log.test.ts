@@ -154,7 +154,7 @@ describe('damage in the middle', () => {
     await using outbox = await openOutbox(settings(folder.path, { maxSizeBytes: 1024 * 1024 }));
     const events = await drain(outbox);
     expect(outbox.counters()).toMatchObject({ queued: 60, acked: 55, dropped: 5, droppedBy: { corrupt: 5 }, pending: 0 });
-    expect(events.filter((e) => e.gap)).toMatchObject([{ gap: { reason: 'corrupt', readings: 5, firstSequence: 2, lastSequence: 2 } }]);
+    expect(events.filter((e) => e.gap)).toMatchObject([{ gap: { reason: 'corrupt', readings: 5, firstSequence: 3, lastSequence: 3 } }]);
     expect(unexplained(events, 1, outbox.counters().nextSequence - 1)).toEqual([]);
   });
 

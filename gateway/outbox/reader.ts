@@ -66,14 +66,17 @@ export class LogReader {
   }
 
   #batches(block: LoadedBlock, options: ReadOptions): Item[] {
+    const from = this.#from;
     try {
-      const small = Math.min(options.maxBodyBytes, maxJoinedBytes) / 4;
-      if (block.header.firstSequence >= this.#from && block.header.plainBytes <= small) {
-        const run = this.#run(block, small, Math.min(options.maxBodyBytes, maxJoinedBytes));
+      const limit = Math.min(options.maxBodyBytes, maxJoinedBytes);
+      const small = limit / 4;
+      if (block.header.firstSequence >= from && block.header.plainBytes <= small) {
+        const run = this.#run(block, small, limit);
         this.#from = run.at(-1)!.header.lastSequence + 1;
         if (run.length > 1) return [{ batch: joined(run, options.compressed) }];
+        return batchesOf(run[0]!, from, options).map((batch) => ({ batch }));
       }
-      const batches = batchesOf(block, this.#from, options);
+      const batches = batchesOf(block, from, options);
       this.#from = block.header.lastSequence + 1;
       return batches.map((batch) => ({ batch }));
     } catch {
