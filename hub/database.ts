@@ -1,3 +1,4 @@
+import { closeSync, openSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { afterFix } from './error.ts';
 
@@ -15,6 +16,8 @@ export interface OpenOptions {
  */
 export function openDatabase(file: string, schema: string, options: OpenOptions = {}): DatabaseSync {
   try {
+    // Keys are inside: the file (and the log beside it, which takes the same mode) is for its owner alone.
+    if (!options.readOnly) closeSync(openSync(file, 'a', 0o600));
     const db = new DatabaseSync(file, { timeout: 5_000, readOnly: options.readOnly ?? false });
     if (options.readOnly) return db;
     db.exec(`PRAGMA page_size=${options.pageSizeBytes ?? 4096}; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;`);

@@ -66,6 +66,8 @@ function codeOf(error: unknown): string {
 /** One TLS connection that speaks the device side of IoT Hub: MQTT 3.1.1, QoS 0 and 1. */
 export class MqttConnection {
   readonly remote: string;
+  /** Who it says it is; for the log, before it is proven. */
+  claimedId: string | undefined;
   readonly #socket: TLSSocket;
   readonly #host: ConnectionHost;
   readonly #framer = new PacketFramer(beforeConnectBytes);
@@ -198,6 +200,7 @@ export class MqttConnection {
 
   #connect(packet: IConnectPacket): void {
     if (this.#accepted) throw new ProtocolViolation('second-connect', 'a second CONNECT on one connection [MQTT-3.1.0-2]');
+    this.claimedId = packet.clientId.slice(0, 300);
     const decision = this.#host.decide(packet, this);
     if (!decision.accepted) {
       this.#refuse(packet, decision.code);

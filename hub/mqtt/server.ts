@@ -149,12 +149,12 @@ export class MqttServer {
 
   #ended(connection: MqttConnection, end: ConnectionEnd): void {
     this.#all.delete(connection);
-    const { deviceId, remote } = connection;
+    const { deviceId, remote, claimedId } = connection;
     if (deviceId !== undefined && this.#byDevice.get(deviceId) === connection) {
       this.#byDevice.delete(deviceId);
       this.#states.set(deviceId, undefined);
     }
-    const fields = { ...(deviceId !== undefined && { device: deviceId }), remote, code: end.code, reason: end.reason };
+    const fields = { ...(claimedId !== undefined && { device: claimedId }), remote, code: end.code, reason: end.reason };
     if (!end.bad) {
       this.#log.debug(fields, 'device disconnected');
       return;
@@ -175,8 +175,8 @@ export class MqttServer {
     this.#warn({ remote, code: error.code ?? 'tls', reason: handshakeReason(error) }, 'TLS handshake failed');
   }
 
-  #warn(fields: { remote: string; code: string; reason: string }, message: string): void {
-    const held = this.#throttle.admit(`${fields.remote} ${fields.code} ${fields.reason}`);
+  #warn(fields: { device?: string; remote: string; code: string; reason: string }, message: string): void {
+    const held = this.#throttle.admit(`${fields.device} ${fields.remote} ${fields.code} ${fields.reason}`);
     if (held !== undefined) this.#log.warn({ ...fields, ...(held > 0 && { repeated: held }) }, message);
   }
 

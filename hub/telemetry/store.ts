@@ -40,10 +40,12 @@ export class TelemetryStore {
     const file = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js';
     const worker = new Worker(new URL(file, import.meta.url), { workerData: settings });
     await new Promise<void>((resolve, reject) => {
-      worker.once('message', () => resolve());
-      worker.once('error', (error) => reject(error));
+      worker.once('message', () => {
+        worker.off('error', reject);
+        resolve();
+      });
+      worker.once('error', reject);
     });
-    worker.removeAllListeners();
     return new TelemetryStore(worker, log);
   }
 
