@@ -1,3 +1,140 @@
-export async function runCli(_args: readonly string[]): Promise<number> {
-  return 2;
+import { Command, CommanderError } from 'commander';
+import { registerHubCommands } from '../hub/commands.ts';
+import { GatewayError } from '../model/error.ts';
+import { packageVersion } from './version.ts';
+
+/** Runs one command line and resolves with the exit code: 0 what was asked holds, 1 it does not, 2 the call was wrong. */
+export async function runCli(args: readonly string[]): Promise<number> {
+  let code = 0;
+  const program = buildProgram((result) => {
+    code = result;
+  });
+  if (args.length === 0) {
+    program.outputHelp();
+    return 2;
+  }
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError) return exitCodeOf(error);
+    if (error instanceof GatewayError) {
+      process.stderr.write(`${error.message}${error.hint === undefined ? '' : `\n  ${error.hint}`}\n`);
+      return 1;
+    }
+    throw error;
+  }
+}
+
+/** Commander ends with 1 when the call was wrong; with us that is 2. Help and version that were asked for are fine. */
+function exitCodeOf(error: CommanderError): number {
+  if (error.exitCode === 0) return 0;
+  return error.code.startsWith('commander.') ? 2 : error.exitCode;
+}
+
+function examples(...lines: readonly string[]): string {
+  return `\nExample${lines.length > 1 ? 's' : ''}:\n${lines.map((line) => `  $ ${line}`).join('\n')}\n`;
+}
+
+/** Every action loads its own modules: `dragoman check` must not pay for what `run` needs. */
+function buildProgram(finish: (code: number) => void): Command {
+  const program = new Command('dragoman')
+    .description('Protocol translation gateway for brownfield factories')
+    .version(packageVersion(), '--version', 'print the version')
+    .showHelpAfterError('(--help shows how it is called)')
+    .exitOverride();
+
+  program
+    .command('run')
+    .summary('run the gateway')
+    .description('Runs the gateway: reads the machines of the mapping files and forwards their readings to the hub, until Ctrl-C.')
+    .option('--config <file>', 'configuration of the gateway', 'dragoman.yaml')
+    .addHelpText('after', examples('dragoman run --config dragoman.yaml'))
+    .action(async (options) => finish(await (await import('./commands/run.ts')).run(options)));
+
+  program
+    .command('check')
+    .summary('check mapping files')
+    .description('Reports every problem of the mapping files, and runs their samples. Needs no machine.')
+    .argument('<path...>', 'mapping files or folders')
+    .option('--json', 'problems as one JSON array')
+    .addHelpText('after', examples('dragoman check mappings/', 'dragoman check --json mappings/cooker-1.yaml'))
+    .action(async (paths, options) => finish(await (await import('./commands/check.ts')).check(paths, options)));
+
+  program
+    .command('test')
+    .summary('run the samples of mapping files')
+    .description('Runs the samples of the mapping files: raw values in, expected readings out, each step shown where they differ.')
+    .argument('<path...>', 'mapping files or folders')
+    .option('--json', 'results as one JSON array')
+    .addHelpText('after', examples('dragoman test mappings/cooker-1.yaml'))
+    .action(async (paths, options) => finish(await (await import('./commands/check.ts')).testSamples(paths, options)));
+
+  program
+    .command('read')
+    .summary('read machines once')
+    .description(
+      'Connects once and shows raw value, value, unit, quality and time of every point. Exit code 1 when a machine did not answer at all.',
+    )
+    .argument('<path...>', 'mapping files or folders')
+    .option('--equipment <id...>', 'only these machines')
+    .option('--data <dir>', 'folder with the certificates and secrets of the gateway', './data')
+    .option('--json', 'readings as one JSON array')
+    .addHelpText('after', examples('dragoman read mappings/cooker-1.yaml', 'dragoman read mappings --equipment mixer-1 --json'))
+    .action(async (paths, options) => finish(await (await import('./commands/read.ts')).read(paths, options)));
+
+  program
+    .command('watch')
+    .summary('watch readings live')
+    .description('Shows every reading that would be sent, as it happens, until Ctrl-C. Needs no hub.')
+    .argument('<path...>', 'mapping files or folders')
+    .option('--equipment <id...>', 'only these machines')
+    .option('--data <dir>', 'folder with the certificates and secrets of the gateway', './data')
+    .option('--json', 'one reading a line, as JSON')
+    .addHelpText('after', examples('dragoman watch mappings/cooker-1.yaml'))
+    .action(async (paths, options) => finish(await (await import('./commands/watch.ts')).watch(paths, options)));
+
+  program
+    .command('trust')
+    .summary('show and accept certificates of OPC UA servers')
+    .description('Without a fingerprint: shows our own certificate and those of the servers that were met. With one: trusts that server.')
+    .argument('[fingerprint]', 'the first characters of the SHA-1 or SHA-256 fingerprint of a pending certificate')
+    .option('--data <dir>', 'data folder of the gateway', './data')
+    .option('--reject', 'refuse the certificate instead')
+    .option('--export <file>', 'write our own certificate to a file (.der or .pem), for the administrator of the server')
+    .option('--json', 'as JSON')
+    .addHelpText('after', examples('dragoman trust', 'dragoman trust 3f9a', 'dragoman trust --export gateway.der'))
+    .action(async (fingerprint, options) => finish(await (await import('./commands/trust.ts')).trust(fingerprint, options)));
+
+  program
+    .command('simulate')
+    .summary('run a simulated machine')
+    .description('Runs one of the machines of the demo: a cooker on Modbus TCP or a mixer on OPC UA, until Ctrl-C.')
+    .argument('<machine>', 'cooker or mixer')
+    .option('--port <port>', 'port to listen on (default: 5020 for the cooker, 4840 for the mixer)')
+    .option('--listen <address>', 'address to listen on', '127.0.0.1')
+    .option('--data <dir>', 'folder for the certificate of the mixer', './data/simulate')
+    .option('--fault-every <duration>', 'a fault begins about this often; 0s: none', '60s')
+    .addHelpText('after', examples('dragoman simulate cooker --port 5020'))
+    .action(async (machine, options) => finish(await (await import('./commands/simulate.ts')).simulate(machine, options)));
+
+  program
+    .command('demo')
+    .summary('run a small candy factory')
+    .description('Brings up a cooker (Modbus TCP), a mixer (OPC UA), the embedded hub and the gateway between them, until Ctrl-C.')
+    .option('--data <dir>', 'folder for everything that the demo keeps', './data/demo')
+    .addHelpText('after', examples('dragoman demo'))
+    .action(async (options) => finish(await (await import('./commands/demo.ts')).demo(options)));
+
+  registerHubCommands(program);
+  inheritExit(program);
+  return program;
+}
+
+/** Sub-commands made by others end through us as well, never by process.exit. */
+function inheritExit(command: Command): void {
+  for (const sub of command.commands) {
+    sub.exitOverride();
+    inheritExit(sub);
+  }
 }

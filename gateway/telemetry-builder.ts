@@ -4,6 +4,8 @@ import type { OutboxEvent } from './outbox/contract.ts';
 
 /** CloudEvents up to 64 KiB are portable; the envelope takes the rest. */
 const maxReadingsChars = 60_000;
+/** So much text is made one piece of memory at a time, while its parts are still in the processor's cache. */
+const runChars = 4_096;
 
 /** Where finished events go. Resolves when durable; a refusal is already in the outbox's accounts. */
 export interface EventSink {
@@ -16,6 +18,8 @@ export class TelemetryBuilder {
   readonly #sink: EventSink;
   readonly #onRefused: (error: unknown) => void;
   #text = '';
+  /** The newest readings, not yet in `#text`. */
+  #run = '';
   #count = 0;
   #fromMs = 0;
   #toMs = 0;
@@ -40,16 +44,25 @@ export class TelemetryBuilder {
 
   add(readingText: string, receivedMs: number): void {
     if (this.#count === 0) {
-      this.#text = readingText;
+      this.#run = readingText;
       this.#fromMs = receivedMs;
       this.#toMs = receivedMs;
       this.#sinceMono = performance.now();
     } else {
-      this.#text += `,${readingText}`;
+      this.#run += `,${readingText}`;
       if (receivedMs > this.#toMs) this.#toMs = receivedMs;
     }
     this.#count++;
+    if (this.#run.length < runChars) return;
+    this.#fold();
     if (this.#text.length >= maxReadingsChars) this.flush();
+  }
+
+  #fold(): void {
+    // A string that grew by + is a tree of its parts until somebody needs its characters; asking for a number makes it flat.
+    Number(this.#run);
+    this.#text += this.#run;
+    this.#run = '';
   }
 
   /** Calls back once everything added so far is durable; at once when nothing waits. */
@@ -61,6 +74,7 @@ export class TelemetryBuilder {
   /** Gives what was collected to the outbox. */
   flush(): void {
     if (this.#count === 0) return;
+    this.#fold();
     const envelope = this.#envelope;
     const readings = this.#text;
     const toMs = this.#toMs;

@@ -1,0 +1,77 @@
+import { formatProblems } from '../../mappings/report.ts';
+import type { Problem } from '../../model/problem.ts';
+import { type GatewayConfig, inConfigFolder, loadConfig } from '../config.ts';
+import { Gateway, loadGatewayMappings, mappingPaths, type ReloadResult } from '../gateway.ts';
+import { aborted, onInterrupt } from '../interrupt.ts';
+import { createLog } from '../log.ts';
+import { formatPlan } from '../reload-plan.ts';
+import { startStatusServer } from '../status-server.ts';
+import { packageVersion } from '../version.ts';
+import { watchFiles } from '../watch-files.ts';
+import { counted } from './check.ts';
+
+/** Whatever hangs, the process is gone after this; Ctrl-C promises two seconds. */
+const stopWithinMs = 1_800;
+
+/** `dragoman run`: what the container runs. */
+export async function run(options: { config: string }): Promise<number> {
+  const { config, problems } = await loadConfig(options.config);
+  sayProblems(problems);
+  if (!config) return 1;
+  const { set, lastGood } = await loadGatewayMappings(config);
+  sayProblems(set.problems);
+  if (set.equipment.length === 0) {
+    process.stderr.write(`no machine to read: ${counted(set.files.length, 'mapping file')} found, none without errors\n`);
+    return 1;
+  }
+  const stop = onInterrupt();
+  const log = createLog(config.log.level);
+  const gateway = await Gateway.start(config, log, set, lastGood, stop);
+  try {
+    await using status = await startStatusServer(
+      config.api.listen,
+      () => {
+        const problems = gateway.problems();
+        return { ok: problems.length === 0, problems };
+      },
+      () => gateway.status(),
+    );
+    sayStart(config, gateway, set.fallbacks, status.url);
+    const reload = (): void =>
+      void gateway.reload().then(sayReload, (error: unknown) => log.error({ err: error }, 'reload failed, nothing changed'));
+    using _watching = await watchFiles(mappingPaths(config), reload);
+    process.on('SIGHUP', reload);
+    await aborted(stop);
+    setTimeout(() => process.exit(0), stopWithinMs).unref();
+  } finally {
+    await gateway[Symbol.asyncDispose]();
+  }
+  return 0;
+}
+
+function sayStart(config: GatewayConfig, gateway: Gateway, fallbacks: readonly string[], statusUrl: string): void {
+  const { equipment } = gateway;
+  const points = equipment.reduce((sum, one) => sum + one.points.length, 0);
+  const lines = [
+    `dragoman ${packageVersion()}, gateway ${config.gateway}`,
+    `  machines  ${equipment
+      .map((one) => `${one.id} (${one.adapter}, ${counted(one.points.length, 'point')})`)
+      .slice(0, 6)
+      .join(', ')}${equipment.length > 6 ? `, … ${equipment.length} in all, ${counted(points, 'point')}` : ''}`,
+    `  hub       ${gateway.hub.where}`,
+    `  outbox    ${inConfigFolder(config, config.outbox.folder ?? `${config.data}/outbox`)}`,
+    `  status    ${statusUrl}/status`,
+    ...fallbacks.map((file) => `  note      ${file} has errors; it runs as it last was good`),
+  ];
+  process.stdout.write(`${lines.join('\n')}\n`);
+}
+
+function sayReload({ plan, problems, fallbacks, applied }: ReloadResult): void {
+  sayProblems(problems);
+  for (const file of fallbacks) process.stderr.write(`${file} has errors; its machines run on as they were\n`);
+  if (applied) process.stdout.write(`mappings reloaded\n${formatPlan(plan).join('\n')}\n`);
+}
+
+function sayProblems(problems: readonly Problem[]): void {
+  if (problems.length > 0) process.stderr.write(`${formatProblems(problems)}\n`);
+}

@@ -1,0 +1,39 @@
+import { resolve } from 'node:path';
+import type { ConnectContext, Log } from '../../adapters/contract.ts';
+import type { CompiledEquipment } from '../../mappings/equipment.ts';
+import { loadMappings } from '../../mappings/load.ts';
+import { formatProblems } from '../../mappings/report.ts';
+import { installedAdapters } from '../adapters.ts';
+import { secretOpener } from '../secrets.ts';
+
+export interface Selection {
+  readonly equipment?: readonly string[];
+  readonly data: string;
+  readonly json?: boolean;
+}
+
+/** The machines a command is about; undefined, with the reason on stderr, when it cannot be said. */
+export async function selectEquipment(paths: readonly string[], options: Selection): Promise<readonly CompiledEquipment[] | undefined> {
+  const { equipment, problems } = await loadMappings(paths, installedAdapters);
+  if (problems.length > 0) process.stderr.write(`${formatProblems(problems)}\n`);
+  const wanted = options.equipment;
+  const unknown = wanted?.filter((id) => !equipment.some((one) => one.id === id)) ?? [];
+  if (unknown.length > 0) {
+    process.stderr.write(
+      `no machine ${unknown.join(', ')} in these files; they have ${equipment.map((one) => one.id).join(', ') || 'none without errors'}\n`,
+    );
+    return undefined;
+  }
+  const chosen = wanted ? equipment.filter((one) => wanted.includes(one.id)) : equipment;
+  return chosen.length === 0 ? undefined : chosen;
+}
+
+/** What a connection needs when no gateway runs around it. */
+export function commandContext(equipment: CompiledEquipment, data: string, log: Log): ConnectContext {
+  return { equipment: equipment.id, stateFolder: resolve(data, 'state', equipment.adapter), log, secret: secretOpener(process.cwd()) };
+}
+
+const silent = (): void => {};
+
+/** Commands say what matters themselves. */
+export const quietLog: Log = { debug: silent, info: silent, warn: silent, error: silent };
