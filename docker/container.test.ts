@@ -24,6 +24,9 @@ const hardened = [
   ...['--health-interval', '1s', '--hostname', 'gw-test'],
 ];
 
+/** The demo is five processes where a gateway is two. */
+const roomForFive = ['--memory', '1g', '--memory-swap', '1g'];
+
 async function docker(...args: readonly string[]): Promise<string> {
   const { stdout } = await run('docker', args, { maxBuffer: 64_000_000 });
   return stdout.trim();
@@ -95,7 +98,7 @@ describe.skipIf(!engine.ok)(titled('the image', engine), () => {
 
   test('the demo runs in it: hardened, healthy, readings arrive, it stops at once', async () => {
     const name = `${mine}-demo`;
-    await using _ = await container(name, ...hardened, mine, 'demo');
+    await using _ = await container(name, ...hardened, ...roomForFive, mine, 'demo', '--data', '/data');
     await using logs = startChild('docker', ['logs', '--follow', name]);
     await healthy(name).catch((error: Error) => {
       throw new Error(`${error.message}\n${logs.output()}`);
