@@ -1,8 +1,13 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { connectionString, createDevice, readTelemetry } from '../../hub/server.ts';
 import { hubClientContract, hubContext, hubMessage } from '../../test/contract/hub-client.ts';
 import { capability, titled } from '../../test/support/capabilities.ts';
+import { startChild } from '../../test/support/child.ts';
 import { startMosquitto } from '../../test/support/mosquitto.ts';
 import { startMqttPeer } from '../../test/support/mqtt-peer.ts';
+import { tempFolder } from '../../test/support/temp.ts';
 import { connect } from './client.ts';
 import { type AzureSettings, azure } from './definition.ts';
 
@@ -34,6 +39,33 @@ hubClientContract('azure, scripted peer', azure, async () => {
       },
       cut: () => peer[Symbol.asyncDispose](),
       [Symbol.asyncDispose]: async () => peer[Symbol.asyncDispose](),
+    },
+  };
+});
+
+hubClientContract('azure, embedded hub', azure, async () => {
+  const folder = tempFolder();
+  const main = fileURLToPath(new URL('../../hub/main.ts', import.meta.url));
+  const child = startChild(process.execPath, [main, '--data', folder.path, '--mqtt', '0']);
+  const { ca } = JSON.parse(await child.line(/"ready":true/)) as { readonly ca: string };
+  createDevice(folder.path, 'gw-test-1');
+  const taken = async (): Promise<readonly string[]> => {
+    const events = await Array.fromAsync(readTelemetry(folder.path));
+    return events.map(({ properties }) => properties['$.mid'] ?? '');
+  };
+  return {
+    files: { hub: connectionString(folder.path, 'gw-test-1'), ca: readFileSync(ca, 'utf8') },
+    bench: {
+      settings: settingsFor(),
+      shortLived: { ...settingsFor(), tokenLifetime: 3_000 },
+      // Every message that was acknowledged is on disk: there is nothing to wait for.
+      taken,
+      stall: () => child.process.kill('SIGSTOP'),
+      cut: () => child[Symbol.asyncDispose](),
+      async [Symbol.asyncDispose]() {
+        await child[Symbol.asyncDispose]();
+        folder[Symbol.dispose]();
+      },
     },
   };
 });

@@ -16,9 +16,8 @@ const soonMs = 30 * 86_400_000;
 export async function connect(settings: AzureSettings, context: HubContext, signal: AbortSignal): Promise<HubSession> {
   const identity = await identify(settings, context);
   warnOfExpiry(identity, context);
-  // By the monotonic clock: a step of the wall clock must not let a token run out unseen.
-  let issuedMs = performance.now();
-  const link = await open(identity, settings, signal);
+  let token = tokenFor(identity, settings.tokenLifetime);
+  const link = await open(identity, token, settings, signal);
   return new AzureSession(link, {
     deviceId: identity.deviceId,
     at: addressOf(identity),
@@ -26,25 +25,24 @@ export async function connect(settings: AzureSettings, context: HubContext, sign
     maxBodyBytes: settings.maxMessage,
     compression: settings.compression,
     ackTimeoutMs: settings.ackTimeout,
-    renewAfterMs:
-      identity.proof.kind === 'sas' ? () => issuedMs + renewAfterMs(settings.tokenLifetime, Math.random()) - performance.now() : undefined,
+    renewAfterMs: identity.proof.kind === 'sas' ? () => (token?.renewAtMs ?? 0) - performance.now() : undefined,
     // Secrets are read again: a key that was rotated on disk comes into use without a restart.
     reopen: async (stop) => {
       const fresh = await identify(settings, context);
-      issuedMs = performance.now();
-      return open(fresh, settings, stop);
+      token = tokenFor(fresh, settings.tokenLifetime);
+      return open(fresh, token, settings, stop);
     },
     onRenewed: () => context.log.debug({ device: identity.deviceId }, 'hub token renewed'),
     onStray: (topic) => context.log.warn({ topic }, 'the hub sent a message that nobody here asked for; it is lost'),
   });
 }
 
-function open(identity: Identity, settings: AzureSettings, signal: AbortSignal): Promise<Link> {
+function open(identity: Identity, token: Token | undefined, settings: AzureSettings, signal: AbortSignal): Promise<Link> {
   return openLink(
     {
       identity,
       username: usernameOf(identity),
-      password: passwordOf(identity, settings.tokenLifetime),
+      password: token?.text,
       keepAliveMs: settings.keepAlive,
       timeoutMs: settings.connectTimeout,
     },
@@ -57,9 +55,20 @@ export function usernameOf({ hub, deviceId }: Pick<Identity, 'hub' | 'deviceId'>
   return `${hub}/${deviceId}/?api-version=${apiVersion}&DeviceClientType=${percentEncode(clientType)}`;
 }
 
-function passwordOf({ hub, deviceId, proof }: Identity, lifetimeMs: number): string | undefined {
+interface Token {
+  readonly text: string;
+  /** By the monotonic clock: a step of the wall clock must not let a token run out unseen. */
+  readonly renewAtMs: number;
+}
+
+function tokenFor({ hub, deviceId, proof }: Identity, lifetimeMs: number): Token | undefined {
   if (proof.kind === 'x509') return undefined;
-  return sasToken({ resource: deviceResource(hub, deviceId), key: proof.key, expiresAtS: expiryOf(Date.now(), lifetimeMs) });
+  const nowMs = Date.now();
+  const expiresAtS = expiryOf(nowMs, lifetimeMs);
+  return {
+    text: sasToken({ resource: deviceResource(hub, deviceId), key: proof.key, expiresAtS }),
+    renewAtMs: performance.now() + renewAfterMs(expiresAtS * 1000 - nowMs, Math.random()),
+  };
 }
 
 function warnOfExpiry({ proof, deviceId }: Identity, { log }: HubContext): void {
