@@ -1,31 +1,25 @@
 /** Mapping files for the bench, as text. */
 
 /**
- * One type of machine with `registers` uint16 points, used by a machine for each port.
+ * A machine for each port, with `registers` uint16 points.
  * Every fourth point is scaled and has a unit, as in a real register table.
  */
 export function modbusMappings(ports: readonly number[], registers: number, every = '1s'): Record<string, string> {
   const points = Array.from({ length: registers }, (_, at) => {
     const scaled = at % 4 === 3 ? ', scale: 0.1, unit: A' : '';
     return `  p${at}: { at: holding ${at}, type: uint16${scaled} }`;
-  });
-  const instances = ports.map(
-    (port, at) =>
-      `  - { equipment: machine-${at + 1}, path: plant/area/line-${at + 1}, connection: { adapter: modbus, host: 127.0.0.1, port: ${port}, unitId: 1 } }`,
-  );
-  return {
-    'machine.yaml': `type: bench-machine
-title: Bench machine
-adapter: modbus
+  }).join('\n');
+  const machine = (port: number, at: number): [string, string] => [
+    `machine-${at + 1}.yaml`,
+    `equipment: machine-${at + 1}
+path: plant/area/line-${at + 1}
+connection: { adapter: modbus, host: 127.0.0.1, port: ${port}, unitId: 1 }
 defaults: { every: ${every} }
 points:
-${points.join('\n')}
+${points}
 `,
-    'machines.yaml': `type: bench-machine
-instances:
-${instances.join('\n')}
-`,
-  };
+  ];
+  return Object.fromEntries(ports.map(machine));
 }
 
 /** One machine with `items` points of the bench's OPC UA server. */
