@@ -410,6 +410,14 @@ describe('a client that misbehaves is closed, logged once, and harms nobody', ()
   });
 });
 
+test('a client that never says CONNECT, or trickles it, is let go in time', async () => {
+  using other = tempFolder();
+  await using slow = await startHub({ folder: other.path, mqttPort: 0, connectWithinMs: 300, log });
+  const opened = await Promise.all([1, 2].map(() => openSocket({ port: slow.mqttPort, ca: slow.caPem as string })));
+  opened[1]?.write(Buffer.from([0x10]));
+  await Promise.all(opened.map((socket) => once(socket.resume(), 'close')));
+});
+
 test('a second hub on the same folder is refused', async () => {
   await expect(startHub({ folder: folder.path, mqttPort: 0, log })).rejects.toThrow(/another hub runs/);
 });

@@ -29,6 +29,8 @@ export interface HubOptions {
   readonly retention?: Partial<RetentionSettings>;
   /** The telemetry file never grows over this, in bytes: what does not fit is refused. Default 1.5 × retention size + 256 MB. */
   readonly hardLimitBytes?: number;
+  /** A client that has not said CONNECT by then is let go, milliseconds. Default 10 s. */
+  readonly connectWithinMs?: number;
   readonly log: HubLog;
 }
 
@@ -66,7 +68,12 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   const hardLimitBytes = options.hardLimitBytes ?? retention.maxBytes * 1.5 + 256 * 1024 ** 2;
   const store = await TelemetryStore.open({ folder, retention, hardLimitBytes }, log);
   stack.defer(() => store.close());
-  const settings = { listen: listenAddress(options), port: options.mqttPort ?? 8883, isOurName: nameCheck(names, certificate) };
+  const settings = {
+    listen: listenAddress(options),
+    port: options.mqttPort ?? 8883,
+    isOurName: nameCheck(names, certificate),
+    connectWithinMs: options.connectWithinMs ?? 10_000,
+  };
   const mqtt = new MqttServer(db, store, certificate, settings, log);
   stack.defer(() => mqtt.close());
   const mqttPort = await mqtt.listen(settings);

@@ -24,6 +24,8 @@ export interface ConnectionHost {
   ended(connection: MqttConnection, end: ConnectionEnd): void;
   /** `stored` is called once, in the order of the calls. */
   store(message: IncomingMessage, stored: (error: HubError | undefined) => void): void;
+  /** Time from TLS to CONNECT, milliseconds. */
+  readonly connectWithinMs: number;
   readonly congested: boolean;
   onceDrained(call: () => void): void;
   loadSession(deviceId: string): Subscriptions | undefined;
@@ -44,8 +46,6 @@ export interface ConnectionEnd {
 const beforeConnectBytes = 64 * 1024;
 /** Message, topic of up to 64 KB, header. */
 const packetBytes = maxMessageBytes + 65_535 + 9;
-/** From the first byte of TLS to the CONNECT. */
-const connectWithinMs = 10_000;
 /** A packet that trickles in may take this long. */
 const packetWithinMs = 300_000;
 /** The service drops after 1.5 × keepalive and caps that. */
@@ -117,7 +117,9 @@ export class MqttConnection {
     if (this.#end) return;
     const { waitingSinceMs } = this.#framer;
     if (!this.#accepted) {
-      if (nowMs - this.#openedMs > connectWithinMs) this.close({ code: 'no-connect', reason: 'no CONNECT within 10 s', bad: true });
+      const { connectWithinMs } = this.#host;
+      if (nowMs - this.#openedMs > connectWithinMs)
+        this.close({ code: 'no-connect', reason: `no CONNECT within ${connectWithinMs} ms`, bad: true });
     } else if (this.#accepted.expiresMs !== undefined && nowMs >= this.#accepted.expiresMs) {
       this.close({ code: 'token-expired', reason: 'the token expired while connected', bad: false });
     } else if (!this.#paused && nowMs - this.#lastByteMs > this.#silenceMs) {
@@ -157,6 +159,9 @@ export class MqttConnection {
     if (this.#end) return;
     this.#lastByteMs = Date.now();
     try {
+      if (!this.#accepted && this.#framer.waitingSinceMs === undefined && ((chunk[0] ?? 0) & 0xf0) !== 0x10) {
+        throw new ProtocolViolation('no-connect', 'the first packet was not CONNECT [MQTT-3.1.0-1]');
+      }
       this.#framer.push(chunk, (packet, owned) => {
         if (this.#end) return;
         this.#packetOwned = owned;
@@ -173,7 +178,8 @@ export class MqttConnection {
       this.#connect(packet);
       return;
     }
-    if (!this.#accepted) throw new ProtocolViolation('no-connect', `the first packet was ${packet.cmd}, not CONNECT`);
+    // Refused: nothing more is taken.
+    if (!this.#accepted) return;
     switch (packet.cmd) {
       case 'publish':
         this.#publish(packet, this.#accepted.device.deviceId);

@@ -17,6 +17,7 @@ export interface MqttSettings {
   /** 0: any free port. */
   readonly port: number;
   readonly isOurName: (host: string) => boolean;
+  readonly connectWithinMs: number;
 }
 
 export interface MqttCounters {
@@ -104,7 +105,7 @@ export class MqttServer {
     this.#flushStates();
   }
 
-  #makeHost(store: TelemetryStore, { isOurName }: MqttSettings): ConnectionHost {
+  #makeHost(store: TelemetryStore, { isOurName, connectWithinMs }: MqttSettings): ConnectionHost {
     const db = this.#db;
     return {
       decide: (packet, connection) =>
@@ -117,6 +118,7 @@ export class MqttServer {
       accepted: (connection) => this.#accepted(connection),
       ended: (connection, end) => this.#ended(connection, end),
       store: (message, stored) => store.append(message, stored),
+      connectWithinMs,
       get congested() {
         return store.congested;
       },
