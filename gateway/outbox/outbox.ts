@@ -311,6 +311,9 @@ class DurableOutbox implements Outbox {
     if (finished.length === 0) return;
     for (const segment of finished) this.#ledger.removed(segment);
     this.#save(finished.map((s) => s.number));
+    // Room again: what was refused is tried at once.
+    if (this.#blocked?.probeAtMs !== Number.POSITIVE_INFINITY) this.#blocked = undefined;
+    if (this.#gaps.waiting > 0) this.#schedule();
   }
 
   #save(remove: readonly number[]): void {
