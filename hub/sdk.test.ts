@@ -143,7 +143,7 @@ describe('the unmodified Azure device SDK', () => {
         acknowledged++;
       }
     })();
-    await expect.poll(() => acknowledged).toBeGreaterThan(20);
+    await expect.poll(() => acknowledged, { timeout: 10_000 }).toBeGreaterThan(20);
     first.process.kill('SIGKILL');
     await first.exited;
     const before = acknowledged;
