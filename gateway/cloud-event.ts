@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { isoTime } from './iso-time.ts';
 import type { GapRecord } from './outbox/contract.ts';
 
@@ -7,19 +6,19 @@ export interface EventOrigin {
   readonly gateway: string;
   /** `/candyco/leeds/gw-leeds-1` */
   readonly source: string;
-  /** Tells the lives of one process apart in ids; sequence numbers run on over restarts. */
-  readonly boot: string;
+  /** Names the outbox that numbers the events: a new outbox begins at 1 again, and its ids must not repeat the old ones. */
+  readonly outbox: string;
 }
 
-export function eventOrigin(gateway: string, path: string): EventOrigin {
-  return { gateway, source: `/${path === '' ? '' : `${path}/`}${gateway}`, boot: randomBytes(2).toString('hex') };
+export function eventOrigin(gateway: string, path: string, outbox: string): EventOrigin {
+  return { gateway, source: `/${path === '' ? '' : `${path}/`}${gateway}`, outbox };
 }
 
 /** The parts of a telemetry event that are the same for each event of one machine. */
 export function telemetryEnvelope(origin: EventOrigin, equipment: string, path: string): TelemetryEnvelope {
   const subject = JSON.stringify(equipment);
   return {
-    head: `{"specversion":"1.0","id":"${origin.gateway}/${origin.boot}/`,
+    head: `{"specversion":"1.0","id":"${origin.gateway}/${origin.outbox}/`,
     afterId: `","source":${JSON.stringify(origin.source)},"type":"dragoman.telemetry.v1","subject":${subject},"time":"`,
     afterTime: `","datacontenttype":"application/json","sequence":"`,
     afterSequence: `","partitionkey":${subject},"data":{"equipment":${subject}${path === '' ? '' : `,"path":${JSON.stringify(path)}`},"readings":[`,
@@ -42,7 +41,7 @@ export function telemetryEvent(envelope: TelemetryEnvelope, sequence: number, ti
 export function gapEvent(origin: EventOrigin, gap: GapRecord, sequence: number): string {
   return JSON.stringify({
     specversion: '1.0',
-    id: `${origin.gateway}/${origin.boot}/${sequence}`,
+    id: `${origin.gateway}/${origin.outbox}/${sequence}`,
     source: origin.source,
     type: 'dragoman.gap.v1',
     subject: gap.equipment ?? origin.gateway,

@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Log } from '../adapters/contract.ts';
 import type { CompiledEquipment } from '../mappings/equipment.ts';
@@ -13,6 +12,7 @@ import { type HubLink, openHubLink } from './hub-link.ts';
 import { type LastGood, openLastGood } from './last-good.ts';
 import { loadMappingSet, type MappingSet } from './mapping-set.ts';
 import type { Outbox } from './outbox/contract.ts';
+import { outboxIdentity } from './outbox-identity.ts';
 import { isEmpty, planReload, type ReloadPlan } from './reload-plan.ts';
 import { secretOpener } from './secrets.ts';
 
@@ -68,8 +68,9 @@ export class Gateway implements AsyncDisposable {
 
   /** Opens outbox and hub and starts every machine; `set` comes from `loadGatewayMappings`. */
   static async start(config: GatewayConfig, log: Log, set: MappingSet, lastGood: LastGood, signal: AbortSignal): Promise<Gateway> {
-    const origin = eventOrigin(config.gateway, config.path);
-    const outbox = await openConfiguredOutbox(config, origin);
+    const folder = outboxFolder(config);
+    const origin = eventOrigin(config.gateway, config.path, await outboxIdentity(folder));
+    const outbox = await openConfiguredOutbox(config, folder, origin);
     try {
       const context = { gateway: config.gateway, log, secret: secretOpener(config.folder), stateFolder: stateFolder(config, 'hub-client') };
       const hub = await openHubLink(config, context, signal);
@@ -225,11 +226,13 @@ function stateFolder(config: GatewayConfig, name: string): string {
   return join(inConfigFolder(config, config.data), 'state', name);
 }
 
-async function openConfiguredOutbox(config: GatewayConfig, origin: ReturnType<typeof eventOrigin>): Promise<Outbox> {
+export function outboxFolder(config: GatewayConfig): string {
+  return inConfigFolder(config, config.outbox.folder ?? join(config.data, 'outbox'));
+}
+
+async function openConfiguredOutbox(config: GatewayConfig, folder: string, origin: ReturnType<typeof eventOrigin>): Promise<Outbox> {
   if (process.env.DRAGOMAN_BENCH_NO_OUTBOX === '1') return (await import('./memory-outbox.ts')).memoryOutbox();
   const { openOutbox } = await import('./outbox/outbox.ts');
-  const folder = inConfigFolder(config, config.outbox.folder ?? join(config.data, 'outbox'));
-  await mkdir(folder, { recursive: true });
   return openOutbox({
     folder,
     maxSizeBytes: config.outbox.maxSize,

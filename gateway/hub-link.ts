@@ -54,7 +54,9 @@ async function openEmbedded(
     compression,
     ca: hubFiles(folder).caCertificate,
   });
-  const secret: HubContext['secret'] = () => Promise.resolve(connectionString(folder, context.gateway));
+  // The hub is ours: what the client asks for by this name is made here, the CA file is read as any other.
+  const secret: HubContext['secret'] = (reference) =>
+    'env' in reference ? Promise.resolve(connectionString(folder, context.gateway)) : context.secret(reference);
   return {
     where: `embedded, localhost:${hub.port}`,
     compressed: compression === 'zstd',

@@ -1,3 +1,5 @@
 import { runCli } from './cli.ts';
 
-process.exitCode = await runCli(process.argv.slice(2));
+const code = await runCli(process.argv.slice(2));
+// Libraries leave timers behind; what was printed into a pipe must be out before we go.
+process.stdout.write('', () => process.exit(code));

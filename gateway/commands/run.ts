@@ -1,7 +1,7 @@
 import { formatProblems } from '../../mappings/report.ts';
 import type { Problem } from '../../model/problem.ts';
-import { type GatewayConfig, inConfigFolder, loadConfig } from '../config.ts';
-import { Gateway, loadGatewayMappings, mappingPaths, type ReloadResult } from '../gateway.ts';
+import { type GatewayConfig, loadConfig } from '../config.ts';
+import { Gateway, loadGatewayMappings, mappingPaths, outboxFolder, type ReloadResult } from '../gateway.ts';
 import { aborted, onInterrupt } from '../interrupt.ts';
 import { createLog } from '../log.ts';
 import { formatPlan } from '../reload-plan.ts';
@@ -59,7 +59,7 @@ function sayStart(config: GatewayConfig, gateway: Gateway, fallbacks: readonly s
       .slice(0, 6)
       .join(', ')}${equipment.length > 6 ? `, … ${equipment.length} in all, ${counted(points, 'point')}` : ''}`,
     `  hub       ${gateway.hub.where}`,
-    `  outbox    ${inConfigFolder(config, config.outbox.folder ?? `${config.data}/outbox`)}`,
+    `  outbox    ${outboxFolder(config)}`,
     `  status    ${statusUrl}/status`,
     ...fallbacks.map((file) => `  note      ${file} has errors; it runs as it last was good`),
   ];
