@@ -1,0 +1,203 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import type { CompiledEquipment, CompiledPoint, Converter } from '../mappings/equipment.ts';
+import type { SampleBatch, SampleState } from '../model/sample.ts';
+import { qualityOf, statuses } from '../model/status.ts';
+import type { RawValue, Value } from '../model/value.ts';
+import { type Clock, Pipeline } from './pipeline.ts';
+
+const plain: Converter = (raw, _type, state, out) => {
+  out.quality = state === undefined ? 'good' : qualityOf(state.status);
+  out.value = out.quality === 'bad' ? undefined : (raw as Value);
+  out.type = undefined;
+  out.state = state;
+  return out;
+};
+
+function point(name: string, changes: Partial<CompiledPoint> = {}): CompiledPoint {
+  return {
+    name,
+    address: name,
+    rawType: undefined,
+    everyMs: 100,
+    staleAfterMs: 300,
+    atLeastEveryMs: undefined,
+    unit: undefined,
+    description: undefined,
+    convert: plain,
+    deadband: undefined,
+    write: undefined,
+    hash: `${name}${JSON.stringify(changes)}`,
+    ...changes,
+  };
+}
+
+function machine(points: readonly CompiledPoint[]): CompiledEquipment {
+  return { id: 'm', path: '', file: 'm.yaml', adapter: 'none', settings: {}, points, hash: '', connectionHash: '' };
+}
+
+function harness(points: readonly CompiledPoint[], before?: Pipeline) {
+  const clock = { mono: 0, wall: 1_000_000 };
+  const source: Clock = { monotonicMs: () => clock.mono, wallMs: () => clock.wall + clock.mono };
+  const out: Record<string, unknown>[] = [];
+  const lost: unknown[] = [];
+  const pipeline = new Pipeline(
+    machine(points),
+    {
+      add: (text) => out.push(JSON.parse(text) as Record<string, unknown>),
+      whenDurable: (done) => done(),
+      lost: (loss) => lost.push(loss),
+    },
+    source,
+    before,
+  );
+  const sample = (value: RawValue | undefined, more: Partial<SampleBatch> = {}, index = 0): void =>
+    pipeline.accept({ receivedMs: source.wallMs(), points: [index], values: [value], ...more });
+  return { pipeline, clock, out, lost, sample };
+}
+
+const timedOut: SampleState = { status: statuses.BadTimeout, reason: 'no answer within 1 s' };
+
+test('the first value leaves, an equal one does not, a changed one does', () => {
+  const { out, sample, pipeline } = harness([point('a')]);
+  for (const value of [1, 1, 2]) sample(value);
+  expect(out.map(({ value }) => value)).toEqual([1, 2]);
+  expect(pipeline.counters).toEqual({ sampled: 3, suppressed: 1, queued: 2 });
+});
+
+test('the deadband compares with the last reported value, so a slow drift is seen', () => {
+  const deadband = { width: 1, exceeded: (reported: Value, value: Value) => Math.abs((value as number) - (reported as number)) >= 1 };
+  const { out, sample } = harness([point('a', { deadband })]);
+  for (const value of [10, 10.4, 10.8, 11.2, 11.6]) sample(value);
+  expect(out.map(({ value }) => value)).toEqual([10, 11.2]);
+});
+
+test('a change of status is news even if the value is the same', () => {
+  const { out, sample } = harness([point('a')]);
+  sample(5);
+  sample(5, { states: [{ status: statuses.UncertainSensorNotAccurate }] });
+  sample(5);
+  expect(out.map(({ quality, status, value }) => ({ quality, status, value }))).toEqual([
+    { quality: undefined, status: undefined, value: 5 },
+    { quality: 'uncertain', status: 'UncertainSensorNotAccurate', value: 5 },
+    { quality: undefined, status: undefined, value: 5 },
+  ]);
+});
+
+test('a bad reading carries status, reason and the time of the last good one', () => {
+  const { out, sample, clock } = harness([point('a')]);
+  sample(5);
+  clock.mono = 50;
+  sample(undefined, { states: [timedOut] });
+  sample(undefined, { states: [timedOut] });
+  expect(out).toHaveLength(2);
+  expect(out[1]).toMatchObject({
+    quality: 'bad',
+    status: 'BadTimeout',
+    reason: 'no answer within 1 s',
+    lastGood: new Date(1_000_000).toISOString(),
+  });
+  expect(out[1]).not.toHaveProperty('value');
+});
+
+test('a point that stops answering says so within staleAfter, once, and comes back', () => {
+  const { out, sample, clock, pipeline } = harness([point('a')]);
+  sample(5);
+  clock.mono = 299;
+  pipeline.sweep();
+  expect(out).toHaveLength(1);
+  for (const mono of [301, 400, 500]) {
+    clock.mono = mono;
+    pipeline.sweep();
+  }
+  expect(out).toHaveLength(2);
+  expect(out[1]).toMatchObject({ quality: 'bad', status: 'BadNoCommunication' });
+  sample(5);
+  expect(out[2]).toMatchObject({ value: 5 });
+});
+
+test('a point that never answered is bad after staleAfter, too', () => {
+  const { out, clock, pipeline } = harness([point('a')]);
+  clock.mono = 301;
+  pipeline.sweep();
+  expect(out).toMatchObject([{ point: 'a', quality: 'bad', status: 'BadWaitingForInitialData' }]);
+});
+
+test('proof of life keeps an unchanged point fresh without a message', () => {
+  const { out, sample, clock, pipeline } = harness([point('a')]);
+  sample(5);
+  for (let mono = 200; mono < 2_000; mono += 200) {
+    clock.mono = mono;
+    pipeline.accept({ receivedMs: mono, points: [], values: [], verified: [0] });
+    pipeline.sweep();
+  }
+  expect(out).toHaveLength(1);
+});
+
+test('a heartbeat repeats the latest though nothing came', () => {
+  const { out, sample, clock, pipeline } = harness([point('a', { atLeastEveryMs: 1_000, staleAfterMs: 60_000 })]);
+  sample(5);
+  for (const mono of [500, 1_000, 1_500, 2_000]) {
+    clock.mono = mono;
+    pipeline.sweep();
+  }
+  expect(out.map(({ value }) => value)).toEqual([5, 5, 5]);
+});
+
+test('a lost link turns everything bad at once, and what is bad already stays as it is', () => {
+  const { out, sample, pipeline } = harness([point('a'), point('b')]);
+  sample(5);
+  sample(undefined, { states: [timedOut] }, 1);
+  pipeline.linkLost({ status: statuses.BadNotConnected, reason: 'connection refused' });
+  expect(out.slice(2)).toMatchObject([{ point: 'a', quality: 'bad', status: 'BadNotConnected', reason: 'connection refused' }]);
+});
+
+test('a reload neither repeats nor forgets what did not change', () => {
+  const first = harness([point('a'), point('b')]);
+  first.sample(5);
+  first.sample(6, {}, 1);
+  const second = harness([point('b'), point('c')], first.pipeline);
+  second.sample(6, {}, 0);
+  second.sample(7, {}, 1);
+  expect(second.out).toMatchObject([{ point: 'c', value: 7 }]);
+});
+
+test('64-bit integers leave as exact strings, 100 ns digits of a source time survive', () => {
+  const typed: Converter = (raw, _type, _state, out) =>
+    Object.assign(out, { value: raw, type: 'uint64', quality: 'good', state: undefined });
+  const { out, sample } = harness([point('a', { convert: typed })]);
+  sample(1311768468603649775n, { sourceTimesMs: [Date.UTC(2026, 10, 24, 8, 0, 1, 250)], sourceTicks: [1234] });
+  expect(out[0]).toMatchObject({ value: '1311768468603649775', type: 'uint64', time: '2026-11-24T08:00:01.2501234Z' });
+});
+
+test('sampled = suppressed + queued, whatever happens', () => {
+  const event = fc.oneof(
+    fc.record({
+      kind: fc.constant('sample' as const),
+      index: fc.integer({ min: 0, max: 2 }),
+      value: fc.option(fc.integer({ min: 0, max: 3 }), { nil: undefined }),
+    }),
+    fc.record({ kind: fc.constant('wait' as const), ms: fc.integer({ min: 0, max: 500 }) }),
+    fc.record({ kind: fc.constant('lost' as const) }),
+  );
+  fc.assert(
+    fc.property(fc.array(event, { maxLength: 60 }), (events) => {
+      const { pipeline, clock, out, sample } = harness([
+        point('a'),
+        point('b', { atLeastEveryMs: 200 }),
+        point('c', { staleAfterMs: 1_000 }),
+      ]);
+      for (const one of events) {
+        if (one.kind === 'sample') sample(one.value, one.value === undefined ? { states: [timedOut] } : {}, one.index);
+        else if (one.kind === 'lost') pipeline.linkLost({ status: statuses.BadNotConnected });
+        else {
+          clock.mono += one.ms;
+          pipeline.sweep();
+        }
+        const { sampled, suppressed, queued } = pipeline.counters;
+        expect(sampled).toBe(suppressed + queued);
+        expect(out).toHaveLength(queued);
+      }
+    }),
+  );
+});
