@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -27,7 +27,8 @@ export async function startHubEnd(folder: string, options: { readonly count: boo
   const program = mosquitto;
   const ca = await makeCa('Dragoman bench CA');
   const server = await issue(ca, { commonName: 'localhost' });
-  const path = (name: string): string => join(folder, name);
+  const home = mkdtempSync(join(folder, 'hub-'));
+  const path = (name: string): string => join(home, name);
   writeFileSync(path('ca.pem'), ca.certificate);
   writeFileSync(path('server.pem'), server.certificate);
   writeFileSync(path('server.key'), server.privateKey);

@@ -16,7 +16,7 @@ export const modbusHub: Row = {
     using folder = scratch();
     await using bank = await startModbusBank(10, options.quick ? 2000 : 10_000);
     await using hub = await startHubEnd(folder.path, { count: true });
-    await using zstdHub = await startHubEnd(join(folder.path), { count: true, compressed: true });
+    await using zstdHub = await startHubEnd(folder.path, { count: true, compressed: true });
     const limit = readingLimit(bank, 1000, folder.path);
     const base: Omit<GatewayOptions, 'name' | 'folder' | 'hub'> = {
       mappings: modbusMappings(bank.ports, bank.registers),
