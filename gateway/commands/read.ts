@@ -3,6 +3,7 @@ import type { CompiledEquipment } from '../../mappings/equipment.ts';
 import { GatewayError } from '../../model/error.ts';
 import type { Reading } from '../../model/reading.ts';
 import type { SampleBatch } from '../../model/sample.ts';
+import { statuses } from '../../model/status.ts';
 import type { RawValue } from '../../model/value.ts';
 import { adapterNamed } from '../adapters.ts';
 import { onInterrupt } from '../interrupt.ts';
@@ -53,6 +54,7 @@ async function readOnce(
     }
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error;
+    pipeline.linkLost({ status: statuses.BadNotConnected, reason: error.message });
     failure = `${equipment.id}: ${error.message}${error.hint ? `\n  ${error.hint}` : ''}`;
   }
   const points = equipment.points.flatMap((_, index) => {
