@@ -25,7 +25,6 @@ export function duration({ min = 0, max = 365 * day }: { readonly min?: number; 
 }
 
 const finite = z.number();
-const integer = z.union([z.int(), z.bigint()]).meta({ expects: 'a whole number', json: { type: 'integer' } });
 const bitNumber = z.int().min(0).max(63);
 
 /** Keys of a map that are whole numbers; YAML gives `0x10` as 16. */
@@ -59,7 +58,6 @@ export const writeKey = z
 export const pointKeys = {
   at: z
     .string()
-    .min(1)
     .max(4096)
     .meta({ json: { type: ['string', 'integer'] } })
     .describe("Where the value is, in the adapter's own notation"),
@@ -107,5 +105,3 @@ export const commonKeys = Object.keys(pointKeys) as readonly PointKey[];
 
 /** The keys of a point as parsed, defaults applied; durations in milliseconds. */
 export type PointKeys = { readonly [K in PointKey]?: z.output<(typeof pointKeys)[K]> };
-
-export { integer };

@@ -5,7 +5,7 @@ import type { AdapterLanguage } from './language.ts';
 import { sorted } from './problems.ts';
 import type { SampleResult } from './samples/run.ts';
 import { textKeys } from './schema.ts';
-import { parseYaml } from './yaml/document.ts';
+import { type Place, parseYaml } from './yaml/document.ts';
 import { listYamlFiles, readYamlFile } from './yaml/file.ts';
 
 export type { SampleResult } from './samples/run.ts';
@@ -25,8 +25,8 @@ export interface LoadResult extends CompiledMapping {
 interface NamedEquipment {
   readonly id: string;
   readonly file: string;
-  readonly line: number;
-  readonly column: number;
+  /** Asked for only when two have one id. */
+  readonly place: () => Place;
 }
 
 interface Compiled extends CompiledMapping {
@@ -43,6 +43,8 @@ export function compileMapping(file: string, text: string, languages: readonly A
 
 function compileText(file: string, text: string, languages: readonly AdapterLanguage[]): Compiled {
   const { documents, problems } = parseYaml(file, text, yamlOptions);
+  // What an alias stands for is unknown then, and all that follows would be guesses.
+  if (problems.some(({ rule }) => rule === 'yaml-alias')) return { equipment: [], problems, samples: [], ids: [] };
   const filled = documents.filter(({ value }) => value !== null);
   if (filled.length === 0 && problems.length === 0) {
     const empty: Problem = {
@@ -58,13 +60,13 @@ function compileText(file: string, text: string, languages: readonly AdapterLang
   }
   const compiled = filled.map((document) => ({
     ...compileEquipment(file, document, languages),
-    place: document.at(['equipment'], 'value'),
+    place: () => document.at(['equipment'], 'value'),
   }));
   return {
     equipment: compiled.flatMap(({ equipment }) => equipment ?? []),
     problems: [...problems, ...compiled.flatMap((each) => each.problems)],
     samples: compiled.flatMap(({ samples }) => samples),
-    ids: compiled.flatMap(({ id, place }) => (id === undefined ? [] : [{ id, file, ...place }])),
+    ids: compiled.flatMap(({ id, place }) => (id === undefined ? [] : [{ id, file, place }])),
   };
 }
 
@@ -93,17 +95,22 @@ function withoutRefused(compiled: readonly Compiled[], problems: readonly Proble
 
 /** Equipment that has one id is refused everywhere: which of them is meant, only a person knows, and the order of files must not decide. */
 function duplicates(ids: readonly NamedEquipment[]): Problem[] {
-  const first = new Map<string, NamedEquipment>();
-  const second = new Map<string, NamedEquipment>();
-  for (const one of ids) {
-    if (!first.has(one.id)) first.set(one.id, one);
-    else if (!second.has(one.id)) second.set(one.id, one);
-  }
-  return ids
-    .filter(({ id }) => second.has(id))
-    .map(({ id, ...place }) => {
-      const other = (first.get(id)?.file === place.file && first.get(id)?.line === place.line ? second : first).get(id) as NamedEquipment;
-      const message = `equipment: ${id} is also in ${other.file}:${other.line}:${other.column}`;
-      return { ...place, severity: 'error', rule: 'duplicate-equipment', message, hint: 'give each machine an id of its own' };
-    });
+  const byId = Map.groupBy(ids, ({ id }) => id);
+  return [...byId].flatMap(([id, same]) =>
+    same.length < 2
+      ? []
+      : same.map((one): Problem => {
+          const other = same.find((each) => each !== one) as NamedEquipment;
+          const { line, column } = other.place();
+          const message = `equipment: ${id} is also in ${other.file}:${line}:${column}`;
+          return {
+            file: one.file,
+            ...one.place(),
+            severity: 'error',
+            rule: 'duplicate-equipment',
+            message,
+            hint: 'give each machine an id of its own',
+          };
+        }),
+  );
 }

@@ -33,9 +33,11 @@ export function compileEquipment(file: string, document: YamlDocument, languages
     problems.add([], 'value', { rule: 'wrong-type', message: 'a mapping is a group of keys', hint: 'begin with equipment: and an id' });
     return { equipment: undefined, id: undefined, problems: problems.all, samples: [] };
   }
-  const type = isGroup(document.value) && 'type' in document.value;
+  // A machine type lacks these by right.
+  const isType = 'type' in (document.value as Group) || 'instances' in (document.value as Group);
   const parsed = equipmentFile.safeParse(root);
-  const issues = parsed.error?.issues.filter(({ path }) => !type || path[0] !== 'equipment') ?? [];
+  const issues =
+    parsed.error?.issues.filter(({ path }) => !isType || !['equipment', 'connection', 'points'].includes(String(path[0]))) ?? [];
   problems.take(schemaProblems(file, document, root, issues, equipmentFile, []));
   const id = typeof root.equipment === 'string' ? root.equipment : undefined;
   const language = languageOf(root.connection, languages, problems);

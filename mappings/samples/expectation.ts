@@ -53,6 +53,8 @@ function sameValue(expected: unknown, value: Value | undefined, type: ValueType 
 function sameScalar(expected: unknown, value: Scalar, type: ValueType | undefined): boolean {
   if (typeof value === 'number') return sameNumber(expected, value);
   if (typeof value === 'bigint' || type === 'decimal') {
+    // Unquoted, YAML has already made a double of it; it can only be asked for as much as a double carries.
+    if (typeof expected === 'number' && !Number.isInteger(expected)) return Number(value) === expected;
     const [a, b] = [exactly(expected), exactly(value)];
     return a !== undefined && b !== undefined && a.n * b.d === b.n * a.d;
   }

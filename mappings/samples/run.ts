@@ -62,14 +62,11 @@ export function runSamples(
       const result = runOne(draft, raws.get(point));
       const passed = result !== undefined && meets(expectation, written, result.out);
       const expected = showExpectation(expectation);
-      const actual = result ? showResult(result.out, draft.point.unit) : 'nothing: the sample gives no raw value for it';
+      const actual = result ? showResult(result.out, draft.point.unit) : 'nothing, as the sample gives no raw value for it';
       const trace = result?.trace ?? 'no raw value';
       if (!passed) {
-        const way = result ? `: ${trace}` : '';
-        problems.add(path, 'value', {
-          rule: 'sample-failed',
-          message: `sample ${name}: ${point} should be ${expected}, but ${actual} came out${way}`,
-        });
+        const message = `sample ${name}: ${point} should be ${expected} and is ${actual}`;
+        problems.add(path, 'value', { rule: 'sample-failed', message, ...(result && { hint: `because ${trace}` }) });
       }
       return [{ file, ...document.at(path, 'value'), equipment, sample: name, point, passed, expected, actual, trace }];
     });

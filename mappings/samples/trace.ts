@@ -24,8 +24,11 @@ export function traceConversion(
   return [...steps, showResult(out, unit)].join(' -> ');
 }
 
-export function showResult({ value, quality, state }: Converted, unit: string | undefined): string {
-  const shown = value === undefined ? '' : `${showValue(value)}${unit === undefined || unit === '1' ? '' : ` ${unit}`}`;
+export function showResult({ value, type, quality, state }: Converted, unit: string | undefined): string {
+  const shown =
+    value === undefined
+      ? ''
+      : `${type === 'decimal' || type === 'datetime' ? value : showValue(value)}${unit === undefined || unit === '1' ? '' : ` ${unit}`}`;
   if (quality === 'good') return shown;
   const why = `${quality} ${state?.status.name ?? ''}${state?.reason ? ` (${state.reason})` : ''}`;
   return shown === '' ? why : `${shown}, ${why}`;

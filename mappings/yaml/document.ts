@@ -6,7 +6,6 @@ import {
   isPair,
   isScalar,
   isSeq,
-  LineCounter,
   type Node,
   type Pair,
   parseAllDocuments,
@@ -54,37 +53,47 @@ const mostSyntaxProblems = 5;
 export function parseYaml(file: string, text: string, options: YamlOptions = {}): YamlResult {
   const plain = readPlainYaml(text, options.textKeys ?? new Set());
   if (!plain) return parseAnyYaml(file, text, options);
-  return { documents: [{ value: plain.value, at: (path, which = 'value') => placeIn(text, plain.offset(path, which)) }], problems: [] };
+  const place = placesIn(text);
+  return { documents: [{ value: plain.value, at: (path, which = 'value') => place(plain.offset(path, which)) }], problems: [] };
 }
 
-function placeIn(text: string, offset: number): Place {
-  let line = 1;
-  let start = 0;
-  for (let newline = text.indexOf('\n'); newline >= 0 && newline < offset; newline = text.indexOf('\n', start)) {
-    line++;
-    start = newline + 1;
-  }
-  return { line, column: offset - start + 1 };
+/** Offsets to lines and columns. (The library's own counter misses line ends within what it could not read.) */
+function placesIn(text: string): (offset: number) => Place {
+  let starts: number[] | undefined;
+  return (offset) => {
+    if (!starts) {
+      starts = [0];
+      for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) starts.push(at + 1);
+    }
+    let low = 0;
+    let high = starts.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if ((starts[middle] as number) <= offset) low = middle;
+      else high = middle - 1;
+    }
+    return { line: low + 1, column: Math.min(offset, text.length) - (starts[low] as number) + 1 };
+  };
 }
 
 /** The same by the library alone. */
 export function parseAnyYaml(file: string, text: string, options: YamlOptions = {}): YamlResult {
-  const lines = new LineCounter();
   const problems: Problem[] = [];
-  const place = (offset: number): Place => placeOf(lines, offset, text);
+  const place = placesIn(text);
   let parsed: Document.Parsed[];
   try {
     // Duplicate keys are our own check: the library's compares each key with each other.
-    const result = parseAllDocuments(text, { uniqueKeys: false, lineCounter: lines, prettyErrors: false, version: '1.2' });
+    const result = parseAllDocuments(text, { uniqueKeys: false, prettyErrors: false, version: '1.2' });
     parsed = Array.isArray(result) ? result : [];
   } catch (error) {
     // The library recurses; nothing that a person wrote nests thousands deep.
     if (!(error instanceof RangeError)) throw error;
-    const message = 'the file is nested too deeply to be a mapping';
+    const message = 'this is nested too deeply to be a mapping';
     return { documents: [], problems: [{ file, line: 1, column: 1, severity: 'error', rule: 'yaml-syntax', message }] };
   }
-  for (const document of parsed) {
-    for (const error of document.errors.slice(0, mostSyntaxProblems - problems.length)) {
+  for (const { errors } of parsed) {
+    const exhausted = errors.filter(({ code }) => code === 'RESOURCE_EXHAUSTION').slice(0, 1);
+    for (const error of (exhausted.length > 0 ? exhausted : errors).slice(0, Math.max(0, mostSyntaxProblems - problems.length))) {
       problems.push({ file, ...place(error.pos[0]), severity: 'error', rule: 'yaml-syntax', ...explained(error.code, error.message) });
     }
   }
@@ -97,12 +106,6 @@ export function parseAnyYaml(file: string, text: string, options: YamlOptions = 
     return { value, at: (path, which) => place(offsetOf(document, path, which ?? 'value')) };
   });
   return { documents, problems };
-}
-
-function placeOf(lines: LineCounter, offset: number, text: string): Place {
-  // An error at the very end is shown at the end of the last line that has something on it.
-  const { line, col } = lines.linePos(Math.min(offset, text.length));
-  return { line: Math.max(1, line), column: Math.max(1, col) };
 }
 
 type Found = (offset: number, rule: string, message: string, hint?: string) => void;
@@ -236,9 +239,21 @@ function offsetOf(document: Document.Parsed, path: Path, which: 'key' | 'value')
 function explained(code: string, message: string): { message: string; hint?: string } {
   const text = message.split('\n')[0]?.replace(/ at line \d+, column \d+:?$/, '') ?? message;
   switch (code) {
+    case 'RESOURCE_EXHAUSTION':
+      return { message: 'this is nested too deeply to be a mapping' };
+    case 'UNEXPECTED_TOKEN': {
+      const found = /: ("(?:[^"\\]|\\.)*")$/.exec(text)?.[1];
+      const shown = found && found.length > 30 ? `${found.slice(0, 27)}…"` : found;
+      return {
+        message: shown ? `${shown} does not belong here` : text,
+        hint: 'something before it is not closed, or a colon or comma is missing',
+      };
+    }
     case 'TAB_AS_INDENT':
       return { message: 'a tab indents this line', hint: 'YAML indents with spaces; set your editor to insert spaces' };
     case 'BAD_INDENT':
+      if (text.startsWith('Flow'))
+        return { message: 'a { or [ that was opened above is not closed', hint: 'close it, with } or ], on its own line' };
       return { message: text, hint: 'keys of one level stand in one column' };
     case 'MISSING_CHAR':
       return { message: text, hint: 'a bracket, brace or quote is not closed, or a comma is missing' };

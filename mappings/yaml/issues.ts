@@ -139,6 +139,7 @@ function typeHint(name: string, type: string, input: unknown): string | undefine
   if ((type === 'number' || type === 'int') && typeof input === 'string' && input.trim() !== '' && Number.isFinite(Number(input))) {
     return `write it without quotes: ${Number(input)}`;
   }
+  if (type === 'object' && (typeof input === 'string' || typeof input === 'boolean')) return `write ${name}: { … }, or leave ${name} out`;
   if (type === 'array' && input !== null && typeof input !== 'object') return `write [${String(input)}]`;
   return undefined;
 }
