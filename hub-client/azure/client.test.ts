@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { addDevice, openRegistry } from '../../hub/registry.ts';
 import { connectionString, createDevice, readTelemetry } from '../../hub/server.ts';
 import { hubClientContract, hubContext, hubMessage } from '../../test/contract/hub-client.ts';
 import { capability, titled } from '../../test/support/capabilities.ts';
+import { issue, makeCa } from '../../test/support/certificates.ts';
 import { startChild } from '../../test/support/child.ts';
 import { startMosquitto } from '../../test/support/mosquitto.ts';
 import { startMqttPeer } from '../../test/support/mqtt-peer.ts';
@@ -43,31 +45,64 @@ hubClientContract('azure, scripted peer', azure, async () => {
   };
 });
 
-hubClientContract('azure, embedded hub', azure, async () => {
-  const folder = tempFolder();
+/** The embedded hub as a process of its own, with one device. */
+async function startEmbeddedHub() {
+  await using stack = new AsyncDisposableStack();
+  const folder = stack.use(tempFolder());
   const main = fileURLToPath(new URL('../../hub/main.ts', import.meta.url));
-  const child = startChild(process.execPath, [main, '--data', folder.path, '--mqtt', '0']);
-  const { ca } = JSON.parse(await child.line(/"ready":true/)) as { readonly ca: string };
+  const child = stack.use(startChild(process.execPath, [main, '--data', folder.path, '--mqtt', '0']));
+  const ready = JSON.parse(await child.line(/"ready":true/)) as { readonly ca: string; readonly mqtt: number };
   createDevice(folder.path, 'gw-test-1');
-  const taken = async (): Promise<readonly string[]> => {
-    const events = await Array.fromAsync(readTelemetry(folder.path));
-    return events.map(({ properties }) => properties['$.mid'] ?? '');
-  };
+  const running = stack.move();
   return {
-    files: { hub: connectionString(folder.path, 'gw-test-1'), ca: readFileSync(ca, 'utf8') },
+    folder: folder.path,
+    child,
+    port: ready.mqtt,
+    ca: readFileSync(ready.ca, 'utf8'),
+    connectionString: connectionString(folder.path, 'gw-test-1'),
+    /** Ids of the messages that it keeps. */
+    async taken(): Promise<readonly string[]> {
+      const events = await Array.fromAsync(readTelemetry(folder.path));
+      return events.map(({ properties }) => properties['$.mid'] ?? '');
+    },
+    [Symbol.asyncDispose]: async () => running.disposeAsync(),
+  };
+}
+
+hubClientContract('azure, embedded hub', azure, async () => {
+  const hub = await startEmbeddedHub();
+  return {
+    files: { hub: hub.connectionString, ca: hub.ca },
     bench: {
       settings: settingsFor(),
       shortLived: { ...settingsFor(), tokenLifetime: 3_000 },
       // Every message that was acknowledged is on disk: there is nothing to wait for.
-      taken,
-      stall: () => child.process.kill('SIGSTOP'),
-      cut: () => child[Symbol.asyncDispose](),
-      async [Symbol.asyncDispose]() {
-        await child[Symbol.asyncDispose]();
-        folder[Symbol.dispose]();
-      },
+      taken: hub.taken,
+      stall: () => hub.child.process.kill('SIGSTOP'),
+      cut: () => hub.child[Symbol.asyncDispose](),
+      [Symbol.asyncDispose]: hub[Symbol.asyncDispose],
     },
   };
+});
+
+test('the embedded hub takes a certificate by its thumbprint, and refuses a foreign one and a foreign key with a cure', async () => {
+  await using hub = await startEmbeddedHub();
+  const makers = await makeCa('maker of devices');
+  const [mine, foreign] = [await issue(makers, { commonName: 'gw-x' }), await issue(makers, { commonName: 'gw-x' })];
+  using registry = openRegistry(hub.folder);
+  addDevice(registry, 'gw-x', { thumbprint: mine.sha256 });
+  const attempt = async (settings: object, files: Readonly<Record<string, string>>) =>
+    connect(azure.settings.parse({ ca: 'ca', ...settings }), hubContext('.', { ca: hub.ca, ...files }), new AbortController().signal);
+  const byCertificate = { host: `localhost:${hub.port}`, deviceId: 'gw-x', certificate: 'crt', privateKey: 'key' };
+  {
+    await using session = await attempt(byCertificate, { crt: mine.certificate, key: mine.privateKey });
+    await session.send(hubMessage('m-x'));
+    expect(await hub.taken()).toEqual(['m-x']);
+  }
+  const refused = { code: 'hub-credentials', retry: 'after-fix', message: expect.stringContaining(`localhost:${hub.port}`) };
+  await expect(attempt(byCertificate, { crt: foreign.certificate, key: foreign.privateKey })).rejects.toMatchObject(refused);
+  const byKey = { host: `localhost:${hub.port}`, deviceId: 'gw-test-1', key: { file: 'key' } };
+  await expect(attempt(byKey, { key })).rejects.toMatchObject(refused);
 });
 
 const mosquitto = capability('mosquitto');

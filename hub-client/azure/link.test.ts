@@ -255,19 +255,22 @@ describe('a link that goes', () => {
     expect(peer.events).toContain('pingreq');
   });
 
-  test('half open, messages under way: found out by the missing acknowledgement; one that comes gives new time', async () => {
+  test.for([
+    { rule: 'half open, messages under way: no acknowledgement, no answer to the ping', pings: false, code: 'hub-silent' },
+    { rule: 'throttled: no acknowledgement, but answers to the ping', pings: true, code: 'hub-throttled' },
+  ])('$rule: $code; an acknowledgement gives new time', async ({ pings, code }) => {
     const peer = await peerOf();
     const session = await sessionWith(peer, { ackTimeout: 400 });
-    peer.script.puback = 'by-hand';
+    Object.assign(peer.script, { puback: 'by-hand', pings });
     const startMs = performance.now();
     const first = session.send(hubMessage('m-1'));
     const second = session.send(hubMessage('m-2')).catch((error: unknown) => error);
     await peer.until(() => peer.published.length === 2);
     setTimeout(() => peer.ackNext(), 250);
     await first;
-    expect(await session.closed).toMatchObject({ code: 'hub-throttled', message: expect.stringContaining('none of 1 messages for 0.4 s') });
+    expect(await session.closed).toMatchObject({ code, message: expect.stringContaining('none of 1 messages for 0.4 s') });
     expect(performance.now() - startMs).toBeGreaterThan(600);
-    expect(await second).toMatchObject({ code: 'hub-throttled' });
+    expect(await second).toMatchObject({ code });
   });
 
   test('acknowledgements of nothing do no harm', async () => {

@@ -22,6 +22,10 @@ export interface Link {
   readonly lost: Promise<NotConnectedError>;
   /** Counts packets that nobody here asked for. */
   onMessage: ((topic: string) => void) | undefined;
+  /** PINGREQ: a hub that lives answers, also one that acknowledges nothing. */
+  probe(): void;
+  /** Whether anything came since the last `probe`. */
+  readonly answered: boolean;
   /** DISCONNECT, then FIN; resolves when the socket is closed, after `withinMs` at the latest by force. */
   end(withinMs: number): Promise<void>;
 }
@@ -115,6 +119,10 @@ function openMqtt(socket: TLSSocket, login: Login, signal: AbortSignal): Promise
       if (accepted) lost.resolve(ending ? over(at) : lossOf(reason, at, keepAliveMs));
       else reject(noConnack(reason, login));
     });
+    let answered = true;
+    client.on('packetreceive', () => {
+      answered = true;
+    });
     const link: Link = {
       publish(topic, body, onAck) {
         client.publish(topic, body as Buffer, { qos: 1, retain: false }, (error) => {
@@ -123,6 +131,13 @@ function openMqtt(socket: TLSSocket, login: Login, signal: AbortSignal): Promise
         });
       },
       lost: lost.promise,
+      get answered() {
+        return answered;
+      },
+      probe() {
+        answered = false;
+        client.sendPing();
+      },
       onMessage: undefined,
       async end(withinMs) {
         if (socket.destroyed) return;

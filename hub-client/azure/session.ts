@@ -65,6 +65,7 @@ export class AzureSession implements HubSession {
   #ended: Promise<void> | undefined;
   #renewTimer: NodeJS.Timeout | undefined;
   #ackTimer: NodeJS.Timeout | undefined;
+  #probed = false;
   #end: NotConnectedError | undefined;
   #disposal: Promise<void> | undefined;
 
@@ -143,22 +144,40 @@ export class AzureSession implements HubSession {
     if (!this.#inFlight.delete(sending)) return;
     this.#inFlightBytes -= bytes;
     sending.resolve();
-    if (this.#inFlight.size > 0) this.#ackTimer?.refresh();
-    else {
+    if (this.#inFlight.size > 0) {
+      this.#probed = false;
+      this.#ackTimer?.refresh();
+    } else {
       clearTimeout(this.#ackTimer);
       this.#drained?.resolve();
     }
     this.#pump();
   }
 
+  /** Every acknowledgement restarts it. Half-way it asks whether the hub lives at all, to tell a dead link from a slow hub. */
   #watchAcks(): void {
     clearTimeout(this.#ackTimer);
-    const { ackTimeoutMs, at } = this.#options;
+    this.#probed = false;
     this.#ackTimer = setTimeout(() => {
-      const text = `The hub ${at} acknowledged none of ${this.#inFlight.size} messages for ${ackTimeoutMs / 1000} s.`;
-      const hint = 'Either the link is dead, or the hub throttles: compare the message rate with its units.';
-      this.#finish(new NotConnectedError('hub-throttled', text, { retry: 'with-backoff', hint }));
-    }, ackTimeoutMs);
+      if (this.#probed) this.#finish(this.#unacknowledged());
+      else {
+        this.#probed = true;
+        this.#link?.probe();
+        this.#ackTimer?.refresh();
+      }
+    }, this.#options.ackTimeoutMs / 2);
+  }
+
+  #unacknowledged(): NotConnectedError {
+    const { ackTimeoutMs, at } = this.#options;
+    const text = `The hub ${at} acknowledged none of ${this.#inFlight.size} messages for ${ackTimeoutMs / 1000} s`;
+    const retry = 'with-backoff';
+    return this.#link?.answered
+      ? new NotConnectedError('hub-throttled', `${text}, but it answers pings: it throttles.`, {
+          retry,
+          hint: 'Compare the message rate with the units of the hub and its quota of the day.',
+        })
+      : new NotConnectedError('hub-silent', `${text} and answers no ping; the link is dead.`, { retry });
   }
 
   #adopt(link: Link): void {

@@ -22,7 +22,9 @@ export interface Mosquitto extends AsyncDisposable {
 const prefix = 'MESSAGE ';
 
 export async function startMosquitto(settings: readonly string[] = []): Promise<Mosquitto> {
-  const folder = tempFolder();
+  // A start that fails half-way leaves nothing running.
+  await using stack = new AsyncDisposableStack();
+  const folder = stack.use(tempFolder());
   const file = (name: string, content: string): string => {
     const path = join(folder.path, name);
     writeFileSync(path, content);
@@ -44,11 +46,11 @@ export async function startMosquitto(settings: readonly string[] = []): Promise<
     'max_queued_messages 0',
     ...settings,
   ];
-  const broker = startChild('mosquitto', ['-c', file('mosquitto.conf', `${config.join('\n')}\n`)]);
+  const broker = stack.use(startChild('mosquitto', ['-c', file('mosquitto.conf', `${config.join('\n')}\n`)]));
   await broker.line(/ running$/);
   const args = ['-h', 'localhost', '-p', String(port), '--cafile', caFile, '-t', '#', '-q', '1', '-F', `${prefix}%t %l`, '-d'];
   // Into a pipe it would print in blocks of 4 KiB.
-  const subscriber: Child = startChild('stdbuf', ['-oL', 'mosquitto_sub', ...args]);
+  const subscriber: Child = stack.use(startChild('stdbuf', ['-oL', 'mosquitto_sub', ...args]));
   await subscriber.line(/^Subscribed/);
   const lines = (): readonly string[] =>
     subscriber
@@ -58,6 +60,7 @@ export async function startMosquitto(settings: readonly string[] = []): Promise<
       .slice(0, -1)
       .filter((line) => line.startsWith(prefix))
       .map((line) => line.slice(prefix.length));
+  const running = stack.move();
   return {
     port,
     ca,
@@ -78,10 +81,6 @@ export async function startMosquitto(settings: readonly string[] = []): Promise<
       broker.process.kill('SIGKILL');
       await broker.exited;
     },
-    async [Symbol.asyncDispose]() {
-      await subscriber[Symbol.asyncDispose]();
-      await broker[Symbol.asyncDispose]();
-      folder[Symbol.dispose]();
-    },
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
 }
