@@ -42,8 +42,6 @@ export interface OpcuaAddress {
   readonly trigger?: (typeof triggers)[number];
   /** NumericRange of OPC UA Part 4 §7.27. */
   readonly index?: string;
-  /** The range names a single element, so the value is the element and not an array of one. */
-  readonly element?: true;
   readonly field?: string;
   readonly poll?: true;
 }
@@ -106,7 +104,6 @@ function addressOf(node: NodeText, own: z.infer<typeof OpcuaPoint>): OpcuaAddres
     ...(own.discard === 'newest' && !poll && { discard: 'newest' as const }),
     ...(own.trigger !== undefined && own.trigger !== 'value' && !poll && { trigger: own.trigger }),
     ...(index !== undefined && { index }),
-    ...(index !== undefined && !index.includes(':') && { element: true as const }),
     ...(own.field !== undefined && { field: own.field }),
     ...(poll && { poll: true as const }),
   };

@@ -1,10 +1,10 @@
 import type { Loss, SampleBatch, SampleState } from '../../model/sample.ts';
 import { statuses, statusOf } from '../../model/status.ts';
 import type { RawValue, ValueType } from '../../model/value.ts';
-import type { OpcuaAddress } from './address.ts';
 import { valueTypeOf } from './built-in-types.ts';
 import { type DataValue, StatusCodes } from './library.ts';
-import { decodeField, decodeVariant, type NodeIdWriter, noTimeMs } from './values.ts';
+import { outside, type Part } from './part.ts';
+import { type Decoded, decodeVariant, type NodeIdWriter, noTimeMs, unreadable } from './values.ts';
 
 /** Info bits of a data value: overflow counts only where the info type says so (OPC UA Part 4 §7.39.1). */
 const overflowMask = 0x0000_0c80;
@@ -38,10 +38,9 @@ const notReadable: SampleState = {
   status: statuses.BadDataEncodingInvalid,
   reason: 'the value is a structure or of an unknown type; name one of its fields with field:',
 };
-const noField = (field: string): SampleState => ({
-  status: statuses.BadDataEncodingInvalid,
-  reason: `the structure has no readable field ${field}`,
-});
+const unreadableState = (part: Part | undefined): SampleState =>
+  part ? { status: statuses.BadDataEncodingInvalid, reason: `the value has no readable ${part.what}` } : notReadable;
+const beyond = (part: Part): SampleState => ({ status: statuses.BadIndexRangeNoData, reason: `nothing is at ${part.what} of the value` });
 
 /** One list for each type, long enough for the largest batch so far: nearly every batch is of one type. */
 const uniform = new Map<ValueType, ValueType[]>();
@@ -80,8 +79,8 @@ export class Columns {
     return this.#length;
   }
 
-  /** `special` is given only for points that take a part of the value. */
-  add(point: number, data: DataValue, special: OpcuaAddress | undefined): void {
+  /** `part` is given only for points that take a part of the value. */
+  add(point: number, data: DataValue, part: Part | undefined): void {
     const at = this.#length++;
     this.#points[at] = point;
     this.#setTime(at, data);
@@ -89,19 +88,21 @@ export class Columns {
     const state = stateOf(code);
     if (state) {
       this.#setState(at, state);
-      if ((code & overflowMask) === overflow)
-        this.#lose({ point, reason: 'the queue of the server was full before it could ship (overflow)' });
+      if ((code & overflowMask) === overflow) this.#lose(point);
       if (code >>> 31 === 1) return;
     }
     const variant = data.value;
     let type = valueTypeOf[variant.dataType];
-    let value = decodeVariant(variant, this.#writeNodeId);
-    if (special) {
-      if (special.field !== undefined) ({ value, type } = decodeField(variant.value, special.field, this.#writeNodeId));
-      if (special.element && Array.isArray(value)) value = value[0];
+    let value: Decoded | typeof outside;
+    try {
+      if (part) ({ value, type } = part.take(variant, this.#writeNodeId));
+      else value = decodeVariant(variant, this.#writeNodeId);
+    } catch {
+      // A date beyond the calendar, a structure unlike its type: one value is lost, the message is not.
+      value = unreadable;
     }
     if (value === undefined) this.#setState(at, noValue);
-    else if (typeof value === 'symbol') this.#setState(at, special?.field === undefined ? notReadable : noField(special.field));
+    else if (typeof value === 'symbol') this.#setState(at, value === outside ? beyond(part!) : unreadableState(part));
     else {
       this.#values[at] = value;
       this.#setType(at, type);
@@ -168,8 +169,8 @@ export class Columns {
     }
   }
 
-  #lose(loss: Loss): void {
+  #lose(point: number): void {
     this.#lost ??= [];
-    this.#lost.push({ ...loss, count: 1 });
+    this.#lost.push({ point, reason: 'the queue of the server was full before it could ship (overflow)', count: 1 });
   }
 }

@@ -8,6 +8,7 @@ import type { NodeId } from './library.ts';
 import { readLimits } from './limits.ts';
 import type { Item } from './monitoring.ts';
 import { type Counters, Observation, type ObservationContext } from './observation.ts';
+import { compilePart } from './part.ts';
 import { Publisher } from './publisher.ts';
 import { badBatch, readItems } from './reader.ts';
 import { readNamespaces, resolvePlaces } from './resolve.ts';
@@ -77,7 +78,7 @@ class OpcuaConnection implements Connection<OpcuaAddress> {
     const items: Item[] = [];
     const states = new Map<number, SampleState>();
     places.forEach(({ nodeId, bad }, index) => {
-      if (nodeId) items.push({ index, point: points[index]!, nodeId });
+      if (nodeId) items.push({ index, point: points[index]!, nodeId, part: compilePart(points[index]!.address) });
       else states.set(index, bad);
     });
     const batches = await readItems(view, items);

@@ -2,7 +2,8 @@ import type { PlacedPoint, RawSample, SampleReport } from '../../mappings/langua
 import type { OpcuaAddress } from './address.ts';
 import { builtInNumber, builtInTypes, ua } from './built-in-types.ts';
 import { formatNodeText, isBadText, parseNodeText } from './node-text.ts';
-import { type Decoded, decodeField, decodeVariant, unreadable } from './values.ts';
+import { compilePart, type outside } from './part.ts';
+import { type Decoded, decodeVariant, unreadable, type VariantShape } from './values.ts';
 
 /** The long form of an entry: `{ value: "1311768468603649775", type: UInt64, status: Good }`. */
 interface Given {
@@ -106,14 +107,23 @@ function fits(dataType: number, value: unknown): boolean {
   }
 }
 
-function rawOf({ value, type, status }: Given, address: OpcuaAddress): Decoded {
+function rawOf({ value, type, status }: Given, address: OpcuaAddress): Decoded | typeof outside {
   if (status?.startsWith('Bad') || value === null || value === undefined) return undefined;
-  if (address.field !== undefined && typeof value === 'object') return decodeField(value, address.field, asWritten).value;
   const dataType = builtInNumber(type ?? '');
-  if (dataType === undefined) return plain(value);
-  const many = Array.isArray(value);
-  const wire = many ? value.map((each) => toWire(dataType, each)) : toWire(dataType, value);
-  return decodeVariant({ dataType, arrayType: many ? 1 : 0, value: wire }, asWritten);
+  const part = compilePart(address);
+  // A plain number given for a point with `index` or `field` stands for the part itself.
+  if (part && typeof value === 'object') return part.take(variantOf(dataType, value), asWritten).value;
+  return dataType === undefined ? plain(value) : decodeVariant(variantOf(dataType, value), asWritten);
+}
+
+function variantOf(dataType: number | undefined, value: unknown): VariantShape {
+  if (!Array.isArray(value))
+    return { dataType: dataType ?? ua.ExtensionObject, arrayType: 0, value: dataType === undefined ? value : toWire(dataType, value) };
+  return {
+    dataType: dataType ?? ua.Double,
+    arrayType: 1,
+    value: dataType === undefined ? value : value.map((each) => toWire(dataType, each)),
+  };
 }
 
 function plain(value: unknown): Decoded {

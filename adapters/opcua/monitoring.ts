@@ -12,6 +12,7 @@ import {
   TimestampsToReturn,
 } from './library.ts';
 import type { Limits } from './limits.ts';
+import type { Part } from './part.ts';
 
 /** One subscription on the server, as the server revised it. Times in milliseconds. */
 export interface Subscription {
@@ -28,6 +29,7 @@ export interface Item {
   readonly index: number;
   readonly point: ObservedPoint<OpcuaAddress>;
   readonly nodeId: NodeId;
+  readonly part: Part | undefined;
 }
 
 /** Messages come at least this often, in parts of the shortest `staleAfter`: one may be late and nothing is stale yet. */
@@ -100,7 +102,7 @@ function wishOf({ index, point, nodeId }: Item, { publishingMs }: Subscription) 
   const samplingInterval = address.samplingIntervalMs ?? everyMs;
   const needed = samplingInterval === 0 ? 10 : Math.ceil(publishingMs / samplingInterval) + 1;
   return {
-    itemToMonitor: { nodeId, attributeId: AttributeIds.Value, ...(address.index !== undefined && { indexRange: address.index as never }) },
+    itemToMonitor: { nodeId, attributeId: AttributeIds.Value },
     monitoringMode: MonitoringMode.Reporting,
     requestedParameters: {
       clientHandle: index,

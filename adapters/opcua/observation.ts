@@ -9,9 +9,10 @@ import { Columns } from './columns.ts';
 import { translateFailure } from './failures.ts';
 import type { DataValue, NotificationMessage } from './library.ts';
 import { createSubscription, deleteSubscriptions, type Item, monitor } from './monitoring.ts';
+import { compilePart, type Part } from './part.ts';
 import { poll } from './poller.ts';
 import type { Publisher, Subscriber } from './publisher.ts';
-import { badBatch, isSpecial, openStructures, readItems, type ServerView } from './reader.ts';
+import { badBatch, openStructures, readItems, type ServerView } from './reader.ts';
 import { type Place, readNamespaces, resolvePlaces } from './resolve.ts';
 import type { ServerLink } from './server-link.ts';
 import type { OpcuaSettings } from './settings.ts';
@@ -56,7 +57,7 @@ const retryMostMs = 30_000;
 export class Observation implements Subscriber {
   readonly #context: ObservationContext;
   readonly #points: readonly ObservedPoint<OpcuaAddress>[];
-  readonly #special: readonly (OpcuaAddress | undefined)[];
+  readonly #parts: readonly (Part | undefined)[];
   readonly #structures: boolean;
   readonly #known: Uint8Array;
   readonly #queue = new BatchQueue();
@@ -70,8 +71,8 @@ export class Observation implements Subscriber {
   constructor(context: ObservationContext, points: readonly ObservedPoint<OpcuaAddress>[]) {
     this.#context = context;
     this.#points = points;
-    this.#special = points.map(({ address }) => (isSpecial(address) ? address : undefined));
-    this.#structures = points.some(({ address }) => address.field !== undefined);
+    this.#parts = points.map(({ address }) => compilePart(address));
+    this.#structures = this.#parts.some((part) => part?.structured);
     this.#known = new Uint8Array(points.length);
     this.#mostValues = points.length * mostWaiting + 10_000;
     this.#queue.onTaken = () => {
@@ -114,7 +115,7 @@ export class Observation implements Subscriber {
     const states = new Map<number, SampleState>();
     indexes.forEach((index, i) => {
       const { nodeId, bad } = places[i]!;
-      if (nodeId) items.push({ index, point: this.#points[index]!, nodeId });
+      if (nodeId) items.push({ index, point: this.#points[index]!, nodeId, part: this.#parts[index] });
       else states.set(index, bad);
     });
     this.#startPolls(items.filter(({ point }) => point.address.poll));
@@ -147,6 +148,9 @@ export class Observation implements Subscriber {
     const watch = new SubscriptionWatch(subscription, this.#known, performance.now());
     this.#watches.set(subscription.id, watch);
     publisher.add(subscription.id, this);
+    // The first look-up of a structure's type reads many nodes; done now, it holds up no message.
+    const structured = items.filter(({ part }) => part?.structured);
+    if (structured.length > 0) await readItems(view, structured);
     let slowest = 0;
     const answers = await monitor(view.session, subscription, items, view.limits);
     for (const [i, item] of items.entries()) {
@@ -214,8 +218,12 @@ export class Observation implements Subscriber {
       this.#take(watch, message, more);
       return;
     }
+    watch.heard(performance.now());
     const values = changesOf(message).flatMap(({ monitoredItems }) => (monitoredItems ?? []).map(({ value }) => value));
-    this.#order = this.#order.then(() => openStructures(this.#context.view.session, values)).then(() => this.#take(watch, message, more));
+    this.#order = this.#order
+      .then(() => openStructures(this.#context.view.session, values))
+      .then(() => this.#take(watch, message, more))
+      .catch((error) => this.failed(error));
   }
 
   #take(watch: SubscriptionWatch, message: NotificationMessage, more: boolean): void {
@@ -235,7 +243,7 @@ export class Observation implements Subscriber {
       for (let i = 0; i < monitoredItems.length; i++) {
         const { clientHandle, value } = monitoredItems[i]!;
         if (clientHandle >= this.#known.length) continue;
-        columns.add(clientHandle, value, this.#special[clientHandle]);
+        columns.add(clientHandle, value, this.#parts[clientHandle]);
         watch.know(clientHandle);
       }
     }

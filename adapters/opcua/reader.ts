@@ -17,26 +17,17 @@ export async function readItems(view: ServerView, items: readonly Item[]): Promi
   const batches: SampleBatch[] = [];
   await view.limits.inSlices('read', items, async (slice) => {
     const values = await view.session.read(
-      slice.map(({ nodeId, point: { address } }) => ({
-        nodeId,
-        attributeId: AttributeIds.Value,
-        ...(address.index !== undefined && { indexRange: address.index as never }),
-      })),
+      slice.map(({ nodeId }) => ({ nodeId, attributeId: AttributeIds.Value })),
       0,
     );
-    if (slice.some(({ point }) => point.address.field !== undefined)) await openStructures(view.session, values);
+    if (slice.some(({ part }) => part?.structured)) await openStructures(view.session, values);
     const columns = new Columns(slice.length, Date.now(), view.writeNodeId);
-    slice.forEach(({ index, point: { address } }, i) => {
-      columns.add(index, values[i]!, isSpecial(address) ? address : undefined);
-    });
+    for (const [i, { index, part }] of slice.entries()) columns.add(index, values[i]!, part);
     batches.push(columns.finish());
     return values;
   });
   return batches;
 }
-
-/** Points that take a part of what the server sends; all others pass on the fast path. */
-export const isSpecial = (address: Item['point']['address']): boolean => address.field !== undefined || address.element !== undefined;
 
 /** Has the library look up the types of structures that it met for the first time. A type that stays unknown is a bad value later. */
 export async function openStructures(session: Session, values: readonly DataValue[]): Promise<void> {

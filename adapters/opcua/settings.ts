@@ -50,7 +50,7 @@ export function endpointProblem(text: string): { readonly message: string; reado
     return wrong('a user name does not belong into the endpoint', 'Write it under user: { name: …, password: { file: … } }');
   }
   if (/[?#]/.test(text)) return wrong(`"${text}" has a query or fragment, which no OPC UA server reads`);
-  const parts = /^(\[[0-9a-f:.]+\]|[^:[\]]*)(?::(.*))?$/i.exec(authority);
+  const parts = /^(\[[0-9a-f:.]+\]|[^:[\]]*)(?::([^:]*))?$/i.exec(authority);
   if (!parts) return wrong(`"${authority}" is not a host`, 'An IPv6 address stands in brackets: opc.tcp://[fd00::1]:4840');
   const [, host, port] = parts;
   if (!host) return wrong(`"${text}" names no host`);

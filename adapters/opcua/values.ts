@@ -9,13 +9,14 @@ export interface VariantShape {
   /** 0 a scalar, 1 an array, 2 a matrix, whose values stand row by row. */
   readonly arrayType: number;
   readonly value: unknown;
+  readonly dimensions?: readonly number[] | null;
 }
 
 /** Writes a node id in the form that survives a restart; the library knows indexes only. */
 export type NodeIdWriter = (nodeId: unknown) => string;
 
 /** The value is there, but it is nothing that a reading can carry. */
-export const unreadable = Symbol('unreadable');
+export const unreadable: unique symbol = Symbol('unreadable');
 export type Decoded = RawValue | undefined | typeof unreadable;
 
 /** A DateTime as the library gives it: what is beyond the millisecond hangs on it, in picoseconds. */
@@ -105,7 +106,10 @@ function isoTime(date: PreciseDate): string | undefined {
 /** A structure after its type was looked up: fields by name, and the schema that types them. */
 interface StructureShape {
   readonly [field: string]: unknown;
-  readonly schema?: { readonly fields?: readonly { readonly name: string; readonly fieldType: string }[]; readonly baseType?: string };
+  readonly schema?: {
+    readonly fields?: readonly { readonly name: string; readonly fieldType: string; readonly isArray?: boolean }[];
+    readonly baseType?: string;
+  };
 }
 
 export interface FieldValue {
@@ -118,27 +122,31 @@ export interface FieldValue {
 export function decodeField(structure: unknown, path: string, writeNodeId: NodeIdWriter): FieldValue {
   let value = structure;
   let declared: string | undefined;
+  let isArray = false;
   for (const step of path.split(/[.[]/)) {
     if (value === null || value === undefined) return { value: undefined, type: undefined };
     if (step.endsWith(']')) {
       value = (value as ArrayLike<unknown>)[Number(step.slice(0, -1))];
+      isArray = false;
       continue;
     }
+    if (typeof value !== 'object') return { value: unreadable, type: undefined };
     const inside = value as StructureShape;
     // The library writes field names with a small first letter, whatever the machine's own spelling.
-    const name = [step, step.charAt(0).toLowerCase() + step.slice(1)].find((each) => each in inside);
+    const name = [step, step.charAt(0).toLowerCase() + step.slice(1)].find((each) => Object.hasOwn(inside, each));
     if (name === undefined) return { value: unreadable, type: undefined };
-    declared = inside.schema?.fields?.find((field) => field.name === name || field.name === step)?.fieldType;
+    const field = inside.schema?.fields?.find((each) => each.name === name || each.name === step);
+    declared = field?.fieldType;
+    isArray = field?.isArray === true;
     value = inside[name];
   }
-  return decodeDeclared(value, declared, writeNodeId);
+  return decodeDeclared(value, declared, isArray, writeNodeId);
 }
 
-function decodeDeclared(value: unknown, declared: string | undefined, writeNodeId: NodeIdWriter): FieldValue {
+function decodeDeclared(value: unknown, declared: string | undefined, isArray: boolean, writeNodeId: NodeIdWriter): FieldValue {
   const dataType = builtInNumber(declared?.replace(/^.*:/, '') ?? '');
   if (dataType !== undefined) {
-    const many = Array.isArray(value) || (ArrayBuffer.isView(value) && dataType !== ua.ByteString);
-    const decoded = many ? decodeArray(dataType, value, writeNodeId) : decodeScalar(dataType, value, writeNodeId);
+    const decoded = isArray ? decodeArray(dataType, value, writeNodeId) : decodeScalar(dataType, value, writeNodeId);
     return { value: decoded, type: valueTypeOf[dataType] };
   }
   // An enumeration: the library gives its number.
