@@ -29,7 +29,7 @@ export function opcuaMappings(port: number, items: number, every = '100ms'): Rec
     'server.yaml': `equipment: server-1
 path: plant/area/line-1
 connection: { adapter: opcua, endpoint: "opc.tcp://127.0.0.1:${port}", security: { mode: None } }
-defaults: { every: ${every}, queueSize: 10 }
+defaults: { every: ${every}, samplingInterval: 0ms, queueSize: 10 }
 points:
 ${points.join('\n')}
 `,
