@@ -309,6 +309,14 @@ describe('telemetry', () => {
     expect(Buffer.from(stored?.data_base64 as string, 'base64')).toHaveLength(256 * 1024);
   });
 
+  test('of many megabytes flows on: what is on disk makes room for more', async () => {
+    const made = device();
+    await using client = await connectSimulatedDevice(made);
+    const body = Buffer.alloc(250_000, 'x');
+    for (let round = 0; round < 2; round++) await Promise.all(Array.from({ length: 30 }, () => client.telemetry(body)));
+    expect(await eventsOf(made.deviceId)).toHaveLength(60);
+  });
+
   test('RETAIN becomes a property; a will is telemetry when the link breaks, not after DISCONNECT', async () => {
     const made = device();
     const will = { topic: `devices/${made.deviceId}/messages/events/`, payload: Buffer.from('{"gone":1}'), qos: 1 as const, retain: false };

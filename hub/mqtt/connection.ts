@@ -272,8 +272,10 @@ export class MqttConnection {
     }
     const properties = packet.retain ? { ...topic.properties, 'mqtt-retain': 'true' } : topic.properties;
     this.#waiting.messages++;
-    this.#waiting.bytes += payload.length;
-    const stored = (error: HubError | undefined): void => this.#stored(packet, payload.length, error);
+    // Taken now: a body that was handed over has no length any more.
+    const bodyBytes = payload.length;
+    this.#waiting.bytes += bodyBytes;
+    const stored = (error: HubError | undefined): void => this.#stored(packet, bodyBytes, error);
     // The worker gets the memory itself where it is ours alone, else a copy.
     const body = this.#packetOwned ? payload : new Uint8Array(payload);
     this.#host.store({ device: deviceId, arrivedMs: Date.now(), properties: { ...properties }, body }, stored);
