@@ -3,6 +3,8 @@ import type { CompiledEquipment } from '../mappings/equipment.ts';
 import type { Reading } from '../model/reading.ts';
 import { type EventOrigin, gapEvent } from './cloud-event.ts';
 import { EquipmentLoop, type LoopState } from './equipment-loop.ts';
+import { Losses } from './losses.ts';
+import type { GapRecord } from './outbox/contract.ts';
 import { Pipeline, type PipelineCounters, type ReadingSink, systemClock } from './pipeline.ts';
 import { type EventSink, TelemetryBuilder } from './telemetry-builder.ts';
 
@@ -20,6 +22,7 @@ export class EquipmentRunner {
   #equipment: CompiledEquipment;
   #pipeline: Pipeline;
   #builder: TelemetryBuilder;
+  readonly #losses: Losses;
   readonly #loop: EquipmentLoop;
   #sweepEveryMs: number;
   #sweptMono = 0;
@@ -27,6 +30,7 @@ export class EquipmentRunner {
   constructor(equipment: CompiledEquipment, context: RunnerContext, before?: EquipmentRunner) {
     this.#context = context;
     this.#equipment = equipment;
+    this.#losses = new Losses(equipment.id, (gap) => this.#tellLoss(gap));
     this.#builder = this.#newBuilder(equipment);
     this.#pipeline = new Pipeline(equipment, this.#sink(), systemClock, before === undefined ? undefined : before.#pipeline);
     this.#sweepEveryMs = sweepInterval(equipment);
@@ -67,6 +71,7 @@ export class EquipmentRunner {
       this.#pipeline.sweep();
     }
     this.#builder.flushIfDue(nowMono, lingerMs);
+    this.#losses.tellIfDue(nowMono);
   }
 
   readings(): Reading[] {
@@ -80,6 +85,7 @@ export class EquipmentRunner {
   async stop(): Promise<void> {
     await this.#loop.stop();
     this.#builder.flush();
+    this.#losses.tell();
   }
 
   #newBuilder(equipment: CompiledEquipment): TelemetryBuilder {
@@ -90,23 +96,15 @@ export class EquipmentRunner {
     return {
       add: (text, receivedMs) => this.#builder.add(text, receivedMs),
       whenDurable: (acknowledge) => this.#builder.whenDurable(acknowledge),
-      lost: (loss) => this.#sayLost(loss.reason, loss.point, loss.count),
+      lost: (loss) => this.#losses.note(loss.reason, loss.point, loss.count, Date.now()),
     };
   }
 
   /** What was lost before it reached us travels like what the outbox had to drop. */
-  #sayLost(reason: string, point: string | undefined, count: number | undefined): void {
-    const now = Date.now();
-    const gap = {
-      fromMs: now,
-      toMs: now,
-      readings: count ?? 0,
-      reason,
-      equipment: this.#equipment.id,
-      ...(point === undefined ? {} : { point }),
-    };
+  #tellLoss(gap: GapRecord): void {
     const { origin, events, onRefused } = this.#context;
-    events.append({ encode: (sequence) => gapEvent(origin, gap, sequence), readings: 0, fromMs: now, toMs: now }).catch(onRefused);
+    const encode = (sequence: number): string => gapEvent(origin, gap, sequence);
+    events.append({ encode, readings: 0, fromMs: gap.fromMs, toMs: gap.toMs, gap }).catch(onRefused);
   }
 }
 
