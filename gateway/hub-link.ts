@@ -35,7 +35,7 @@ async function openEmbedded(
   context: HubContext,
   signal: AbortSignal,
 ): Promise<HubLink> {
-  const { createDevice, connectionString } = await import('../hub/server.ts');
+  const { createDevice, connectionString } = await import('../hub/access.ts');
   const { hubFiles } = await import('../hub/folder.ts');
   const stopping = new AbortController();
   let hub = await startChildHub({ folder, port }, signal);
