@@ -1,19 +1,24 @@
 /** `000Z` to `999Z`. */
 const milliseconds = Array.from({ length: 1000 }, (_, ms) => `${String(ms).padStart(3, '0')}Z`);
 
-/** Seconds since 1970 and their text up to the point: `2026-11-24T08:00:01.` Times come in runs of the same second. */
-let lastSecond = Number.NaN;
-let lastText = '';
+/**
+ * Texts of whole seconds up to the point, `2026-11-24T08:00:01.`, each in the place that its number gives it.
+ * More than one, because the clocks of a machine and of the gateway alternate from call to call.
+ */
+const places = 64;
+const seconds = new Float64Array(places).fill(Number.NaN);
+const texts = new Array<string>(places).fill('');
 
 /** RFC 3339 UTC with milliseconds. Throws a RangeError beyond the years that a Date knows. */
 export function isoTime(ms: number): string {
   const whole = Math.trunc(ms);
   const second = Math.floor(whole / 1000);
-  if (second !== lastSecond) {
-    lastText = new Date(second * 1000).toISOString().slice(0, -4);
-    lastSecond = second;
+  const place = second & (places - 1);
+  if (seconds[place] !== second) {
+    texts[place] = new Date(second * 1000).toISOString().slice(0, -4);
+    seconds[place] = second;
   }
-  return lastText + milliseconds[whole - second * 1000];
+  return texts[place]! + milliseconds[whole - second * 1000];
 }
 
 /** The same with the 100 ns digits of a source that has them. */
