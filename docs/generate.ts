@@ -1,0 +1,34 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { modbus } from '../adapters/modbus/adapter.ts';
+import { rules as modbusRules } from '../adapters/modbus/rules.ts';
+import { opcua } from '../adapters/opcua/adapter.ts';
+import { rules as opcuaRules } from '../adapters/opcua/rules.ts';
+import { mappingJsonSchema } from '../mappings/json-schema.ts';
+import { keysPage } from '../mappings/keys-page.ts';
+import { rules } from '../mappings/rules.ts';
+import { rulesPage } from '../mappings/rules-page.ts';
+
+const root = join(import.meta.dirname, '..');
+const languages = [modbus, opcua];
+
+/** Everything that is written from the schemas and catalogues, by its path in the repository. */
+export function generatedFiles(): ReadonlyMap<string, string> {
+  return new Map([
+    ['mappings/mapping.schema.json', `${JSON.stringify(mappingJsonSchema(languages), null, 2)}\n`],
+    ['docs/mapping-keys.md', keysPage(languages)],
+    [
+      'docs/errors.md',
+      rulesPage([
+        { title: 'Every mapping', rules },
+        { title: 'modbus', rules: modbusRules },
+        { title: 'opcua', rules: opcuaRules },
+      ]),
+    ],
+  ]);
+}
+
+// `node docs/generate.ts` writes them; a test fails when they are out of date.
+if (import.meta.main) {
+  for (const [file, text] of generatedFiles()) writeFileSync(join(root, file), text);
+}
