@@ -1,5 +1,6 @@
-/** `000Z` to `999Z`. */
-const milliseconds = Array.from({ length: 1000 }, (_, ms) => `${String(ms).padStart(3, '0')}Z`);
+/** `000` to `999`, and the same with the end of the text. */
+const milliseconds = Array.from({ length: 1000 }, (_, ms) => String(ms).padStart(3, '0'));
+const ends = milliseconds.map((digits) => `${digits}Z`);
 
 /**
  * Texts of whole seconds up to the point, `2026-11-24T08:00:01.`, each in the place that its number gives it.
@@ -13,20 +14,29 @@ const texts = new Array<string>(places).fill('');
 export function isoTime(ms: number): string {
   const whole = Math.trunc(ms);
   const second = Math.floor(whole / 1000);
+  return secondText(second) + ends[whole - second * 1000];
+}
+
+/** The same with the 100 ns digits of a source that has them. */
+export function isoTimeTicks(ms: number, ticks: number): string {
+  if (ticks === 0) return isoTime(ms);
+  const whole = Math.trunc(ms);
+  const second = Math.floor(whole / 1000);
+  return secondText(second) + milliseconds[whole - second * 1000] + (tickEnds[ticks] ??= tickEnd(ticks));
+}
+
+function secondText(second: number): string {
   const place = second & (places - 1);
   if (seconds[place] !== second) {
     texts[place] = new Date(second * 1000).toISOString().slice(0, -4);
     seconds[place] = second;
   }
-  return texts[place]! + milliseconds[whole - second * 1000];
+  return texts[place]!;
 }
 
-/** The same with the 100 ns digits of a source that has them. */
-export function isoTimeTicks(ms: number, ticks: number): string {
-  const text = isoTime(ms);
-  if (ticks === 0) return text;
-  let digits = 4;
-  let rest = ticks;
-  for (; rest % 10 === 0; rest /= 10) digits--;
-  return `${text.slice(0, -1)}${String(rest).padStart(digits, '0')}Z`;
+/** Filled as they come: many sources have none, others all of them. */
+const tickEnds: (string | undefined)[] = new Array(10_000).fill(undefined);
+
+function tickEnd(ticks: number): string {
+  return `${String(ticks).padStart(4, '0').replace(/0+$/, '')}Z`;
 }
