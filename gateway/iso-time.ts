@@ -22,7 +22,7 @@ export function isoTimeTicks(ms: number, ticks: number): string {
   if (ticks === 0) return isoTime(ms);
   const whole = Math.trunc(ms);
   const second = Math.floor(whole / 1000);
-  return secondText(second) + milliseconds[whole - second * 1000] + (tickEnds[ticks] ??= tickEnd(ticks));
+  return secondText(second) + milliseconds[whole - second * 1000] + tickEnd(ticks);
 }
 
 function secondText(second: number): string {
@@ -38,5 +38,9 @@ function secondText(second: number): string {
 const tickEnds: (string | undefined)[] = new Array(10_000).fill(undefined);
 
 function tickEnd(ticks: number): string {
-  return `${String(ticks).padStart(4, '0').replace(/0+$/, '')}Z`;
+  const known = tickEnds[ticks];
+  if (known !== undefined) return known;
+  const end = `${String(ticks).padStart(4, '0').replace(/0+$/, '')}Z`;
+  tickEnds[ticks] = end;
+  return end;
 }
