@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { act } from './commands/shared.ts';
 import { parsePort, parseSize, parseSpan, parseTime } from './commands/values.ts';
 
 /** Adds `dragoman hub` and what is below it. Nothing of the hub is loaded before a command runs. */
@@ -26,7 +25,7 @@ export function registerHubCommands(program: Command): void {
     .option('--keep <span>', 'keep telemetry this long (default: 7d)', parseSpan)
     .option('--max-size <size>', 'keep at most this much telemetry, compressed, such as 500MB or 2GB (default: 2GB)', parseSize)
     .addHelpText('after', examples('dragoman hub', 'dragoman hub --host hub.plant.local --mqtt 8883', 'dragoman hub device create gw-1'))
-    .action(act(async (options, command) => (await import('./commands/run.ts')).runHub(options, command)));
+    .action(async (options, command) => (await import('./commands/run.ts')).runHub(options, command));
 
   registerDeviceCommands(hub);
 
@@ -34,7 +33,7 @@ export function registerHubCommands(program: Command): void {
     .description('Prints what a device needs to connect: host, id and key.')
     .requiredOption('--device <id>', 'the device')
     .addHelpText('after', examples('dragoman hub connection-string --device gw-1 > secrets/hub'))
-    .action(act(async (options, command) => (await import('./commands/device.ts')).printConnectionString(options, command)));
+    .action(async (options, command) => (await import('./commands/device.ts')).printConnectionString(options, command));
 
   onFolder(hub.command('tail'))
     .description('Shows telemetry as it arrives, one line an event.')
@@ -42,7 +41,7 @@ export function registerHubCommands(program: Command): void {
     .option('--equipment <id>', 'only of this equipment')
     .option('--json', 'one event a line, as JSON')
     .addHelpText('after', examples('dragoman hub tail', 'dragoman hub tail --equipment cooker-1 --json'))
-    .action(act(async (options, command) => (await import('./commands/telemetry.ts')).tail(options, command)));
+    .action(async (options, command) => (await import('./commands/telemetry.ts')).tail(options, command));
 
   onFolder(hub.command('query'))
     .description('Prints the events of a time range, one JSON object a line, in the order they arrived. Times are those of the events.')
@@ -59,7 +58,7 @@ export function registerHubCommands(program: Command): void {
         'dragoman hub query --equipment cooker-1 --from 2026-11-24T08:00:00Z --to 2026-11-24T09:00:00Z',
       ),
     )
-    .action(act(async (options, command) => (await import('./commands/telemetry.ts')).query(options, command)));
+    .action(async (options, command) => (await import('./commands/telemetry.ts')).query(options, command));
 
   onFolder(hub.command('gaps'))
     .description(
@@ -68,7 +67,7 @@ export function registerHubCommands(program: Command): void {
     .option('--device <id>', 'only of this device')
     .option('--json', 'as JSON')
     .addHelpText('after', examples('dragoman hub gaps', 'dragoman hub gaps --json'))
-    .action(act(async (options, command) => (await import('./commands/telemetry.ts')).gaps(options, command)));
+    .action(async (options, command) => (await import('./commands/telemetry.ts')).gaps(options, command));
 }
 
 function registerDeviceCommands(hub: Command): void {
@@ -88,19 +87,19 @@ function registerDeviceCommands(hub: Command): void {
         'dragoman hub device create gw-2 --x509 $(openssl x509 -in gw-2.pem -noout -fingerprint | cut -d= -f2)',
       ),
     )
-    .action(act(async (id, options, command) => (await import('./commands/device.ts')).create(id, options, command)));
+    .action(async (id, options, command) => (await import('./commands/device.ts')).create(id, options, command));
 
   onFolder(device.command('list'))
     .description('Lists the identities and who is connected.')
     .option('--json', 'as JSON, without keys')
     .addHelpText('after', examples('dragoman hub device list'))
-    .action(act(async (options, command) => (await import('./commands/device.ts')).list(options, command)));
+    .action(async (options, command) => (await import('./commands/device.ts')).list(options, command));
 
   onFolder(device.command('show <id>'))
     .description('Shows one identity.')
     .option('--json', 'as JSON, without keys')
     .addHelpText('after', examples('dragoman hub device show gw-1'))
-    .action(act(async (id, options, command) => (await import('./commands/device.ts')).show(id, options, command)));
+    .action(async (id, options, command) => (await import('./commands/device.ts')).show(id, options, command));
 
   for (const [name, enabled] of [
     ['disable', false],
@@ -109,13 +108,13 @@ function registerDeviceCommands(hub: Command): void {
     onFolder(device.command(`${name} <id>`))
       .description(enabled ? 'Lets a device connect again.' : 'Shuts a device out; a connection it has ends within a second.')
       .addHelpText('after', examples(`dragoman hub device ${name} gw-1`))
-      .action(act(async (id, _options, command) => (await import('./commands/device.ts')).setEnabled(id, enabled, command)));
+      .action(async (id, _options, command) => (await import('./commands/device.ts')).setEnabled(id, enabled, command));
   }
 
   onFolder(device.command('delete <id>'))
     .description('Deletes an identity with its session and twin; its telemetry stays.')
     .addHelpText('after', examples('dragoman hub device delete gw-1'))
-    .action(act(async (id, _options, command) => (await import('./commands/device.ts')).remove(id, command)));
+    .action(async (id, _options, command) => (await import('./commands/device.ts')).remove(id, command));
 }
 
 /** Taken by `hub` wherever it stands on the line; named here for the help. */

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect as connectPlain } from 'node:net';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
@@ -416,6 +417,26 @@ describe('a client that misbehaves is closed, logged once, and harms nobody', ()
     }
     expect(logged.length - before).toBeLessThanOrEqual(1);
   });
+});
+
+test('a full disk: no PUBACK, the connection is closed, the log says why, and everything acknowledged stays', async () => {
+  using other = tempFolder();
+  await using small = await startHub({ folder: other.path, mqttPort: 0, hardLimitBytes: 1_000_000, log });
+  const made = createDevice(other.path, 'd');
+  const key = made.authentication.type === 'sas' ? made.authentication.primaryKey : '';
+  await using client = await connectSimulatedDevice({ port: small.mqttPort, ca: small.caPem as string, deviceId: 'd', key });
+  let acknowledged = 0;
+  const fill = async (): Promise<void> => {
+    for (;;) {
+      await client.telemetry(randomBytes(100_000));
+      acknowledged++;
+    }
+  };
+  await expect(fill()).rejects.toThrow(/the link ended before a puback/);
+  expect(logged.at(-1)).toMatchObject({ message: 'no room for telemetry: it is refused, and gateways keep theirs' });
+  const kept = [];
+  for await (const one of readTelemetry(other.path)) kept.push(one);
+  expect(kept).toHaveLength(acknowledged);
 });
 
 test('a client that never says CONNECT, or trickles it, is let go in time', async () => {

@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { givenCertificate, namesOf, ownCertificate, type ServerCertificate } from './certificates.ts';
 import { takeLock } from './database.ts';
@@ -118,6 +119,15 @@ async function renew(options: HubOptions, mqtt: MqttServer): Promise<void> {
 
 /** The names that the connection string and the certificate start with are those that were asked for. */
 function ownNames(options: HubOptions): readonly string[] {
+  for (const name of options.host ?? []) {
+    if (!isIP(name) && !/^[A-Za-z0-9._-]{1,253}$/.test(name)) {
+      throw afterFix(
+        'host-name',
+        `"${name}" is not a host name or an IP address`,
+        'write --host hub.plant.local, without a port; --mqtt takes the port',
+      );
+    }
+  }
   return [...new Set([...(options.host ?? []), 'localhost', hostname().toLowerCase(), '127.0.0.1', '::1'])];
 }
 

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { fail, folderOf, interrupted } from './shared.ts';
+import { folderOf, interrupted } from './shared.ts';
 
 export interface RunOptions {
   readonly host?: readonly string[];
@@ -52,10 +52,7 @@ export async function runHub(options: RunOptions, command: Command): Promise<voi
     ].join('\n'),
   );
   const cause = await Promise.race([hub.failed, aborted(stop.signal)]);
-  if (cause) {
-    await hub.close();
-    fail(command, `${cause.message}\n  start the hub again; if it keeps ending, check the disk under ${folder}`);
-  }
+  if (cause) throw cause;
 }
 
 function countDevices(

@@ -1,29 +1,10 @@
 import type { Command } from 'commander';
-import { GatewayError } from '../../model/error.ts';
 
 export const defaultFolder = './data/hub';
 
 /** `--data` may stand anywhere on the line; the hub command itself takes it. */
 export function folderOf(command: Command): string {
   return (command.optsWithGlobals().data as string | undefined) ?? defaultFolder;
-}
-
-/** Runs an action; what a person can mend is said on stderr with its cure, exit code 1. */
-export function act<A extends unknown[]>(work: (...args: A) => void | Promise<void>) {
-  return async (...args: A): Promise<void> => {
-    try {
-      await work(...args);
-    } catch (error) {
-      if (!(error instanceof GatewayError)) throw error;
-      // Commander hands over the command itself as the last argument.
-      fail(args.at(-1) as Command, `${error.message}${error.hint === undefined ? '' : `\n  ${error.hint}`}`);
-    }
-  };
-}
-
-/** Ends the command with exit code 1, through commander so that the caller decides how the process ends. */
-export function fail(command: Command, text: string): never {
-  return command.error(text, { exitCode: 1, code: 'dragoman.failed' });
 }
 
 /** Aborts at Ctrl-C or SIGTERM, as long as it is in use. */

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
+import { afterFix } from '../error.ts';
 import type { Hole } from '../telemetry/sequences.ts';
-import { fail, folderOf, interrupted, print, toleratePipe } from './shared.ts';
+import { folderOf, interrupted, print, toleratePipe } from './shared.ts';
 
 interface Selection {
   readonly device?: string;
@@ -63,7 +64,11 @@ export async function gaps(options: { device?: string; json?: boolean }, command
   const open = accounts.flatMap(unexplained);
   if (open.length > 0) {
     const events = open.reduce((sum, { first, last }) => sum + last - first + 1, 0);
-    fail(command, `${events} events are missing and no gateway has said why`);
+    throw afterFix(
+      'gaps-unexplained',
+      `${events} events are missing and no gateway has said why`,
+      "look at the gateway's log around these times; what comes late closes its gap by itself",
+    );
   }
 }
 

@@ -38,7 +38,8 @@ export class TelemetryStore {
   static async open(settings: WorkerSettings, log: HubLog): Promise<TelemetryStore> {
     // The compiled package carries worker.js beside store.js.
     const file = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js';
-    const worker = new Worker(new URL(file, import.meta.url), { workerData: settings });
+    // Flags of the program (a test runner's, --input-type) are not meant for this thread.
+    const worker = new Worker(new URL(file, import.meta.url), { workerData: settings, execArgv: [] });
     await new Promise<void>((resolve, reject) => {
       worker.once('message', () => {
         worker.off('error', reject);
@@ -57,6 +58,7 @@ export class TelemetryStore {
       worker.on('error', (error) => {
         const cause = new HubError('hub-store', `the telemetry store ended: ${(error as Error).message}`, {
           retry: 'with-backoff',
+          hint: 'start the hub again; if it keeps ending, check the disk under its data folder',
           cause: error,
         });
         this.#dead = cause;
