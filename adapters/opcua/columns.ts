@@ -11,6 +11,7 @@ const overflowMask = 0x0000_0c80;
 const overflow = 0x0000_0480;
 
 const picosecondsATick = 100_000;
+const fewPoints = 8;
 
 const byCode = new Map<number, SampleState>();
 const codeNames = new Map<number, { readonly name: string; readonly description: string }>();
@@ -61,7 +62,7 @@ export class Columns {
   #ticks: Uint16Array | undefined;
   #type: ValueType | undefined;
   #types: (ValueType | undefined)[] | undefined;
-  #lost: Loss[] | undefined;
+  #overflowed: number[] | undefined;
   #length = 0;
   readonly #receivedMs: number;
   readonly #writeNodeId: NodeIdWriter;
@@ -120,6 +121,7 @@ export class Columns {
     const length = this.#length;
     const whole = length === this.#points.length;
     if (!whole) this.#values.length = length;
+    const lost = this.#losses();
     const types = this.#types ?? (this.#type === undefined ? undefined : allOf(this.#type, length));
     return {
       receivedMs: this.#receivedMs,
@@ -130,7 +132,7 @@ export class Columns {
       ...(this.#ticks && { sourceTicks: this.#ticks }),
       ...(types && { types }),
       ...(verified && { verified }),
-      ...(this.#lost && { lost: this.#lost }),
+      ...(lost && { lost }),
     };
   }
 
@@ -170,7 +172,16 @@ export class Columns {
   }
 
   #lose(point: number): void {
-    this.#lost ??= [];
-    this.#lost.push({ point, reason: 'the queue of the server was full before it could ship (overflow)', count: 1 });
+    this.#overflowed ??= [];
+    this.#overflowed.push(point);
+  }
+
+  /** Each point by name as long as they are few: a server that falls behind overflows everywhere at once, and one record says it. */
+  #losses(): readonly Loss[] | undefined {
+    const points = this.#overflowed;
+    if (!points) return undefined;
+    const reason = 'the queue of the server was full before it could ship (overflow)';
+    if (points.length <= fewPoints) return points.map((point) => ({ point, reason, count: 1 }));
+    return [{ reason: `${reason}, ${new Set(points).size} points`, count: points.length }];
   }
 }

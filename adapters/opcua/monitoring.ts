@@ -36,6 +36,8 @@ export interface Item {
 const keepAliveShare = 0.5;
 /** How long the server keeps a subscription that nobody asks for, in ms; more than any pause of ours, less than a lost client may cost. */
 const lifetimeMs = 60_000;
+/** Samples kept beyond the publishing interval, which stretches when server or network are busy. Twice the interval and two more. */
+const queueMargin = 2;
 /** Bounds one message; a server with more to say sends several. */
 const mostNotifications = 10_000;
 
@@ -100,7 +102,7 @@ const badCode = (code: number): number => (code >>> 30 === 0 ? 0 : code >>> 0);
 function wishOf({ index, point, nodeId }: Item, { publishingMs }: Subscription) {
   const { address, everyMs } = point;
   const samplingInterval = address.samplingIntervalMs ?? everyMs;
-  const needed = samplingInterval === 0 ? 10 : Math.ceil(publishingMs / samplingInterval) + 1;
+  const needed = samplingInterval === 0 ? 10 : Math.ceil(publishingMs / samplingInterval) * 2 + queueMargin;
   return {
     itemToMonitor: { nodeId, attributeId: AttributeIds.Value },
     monitoringMode: MonitoringMode.Reporting,

@@ -147,7 +147,7 @@ async function requireTrust(endpoint: EndpointDescription, settings: OpcuaSettin
   const { sha1, sha256, subject } = certificateFacts(chain[0]!);
   throw new GatewayError('opcua-server-untrusted', `the certificate of ${where} (${subject}) is not trusted yet`, {
     retry: 'after-fix',
-    hint: `Compare its fingerprint with the server's: SHA-1 ${colons(sha1)}, SHA-256 ${colons(sha256)}. If equal, run \`dragoman trust --accept ${sha1.slice(0, 8)}\`; the gateway then connects by itself`,
+    hint: `Compare its fingerprint with the server's: SHA-1 ${colons(sha1)}, SHA-256 ${colons(sha256)}. If equal, run \`dragoman trust ${sha1.slice(0, 8)}\`; the gateway then connects by itself`,
   });
 }
 
