@@ -52,6 +52,8 @@ test('a message that repeats some events keeps only the new ones in view', async
   expect(store.writer.write([message([event(2), event(3)])])).toMatchObject({ ok: true, events: 1, duplicates: 1 });
   expect(await sequencesIn(store.folder)).toEqual([1, 2, 3]);
   expect(await sequencesIn(store.folder, { duplicates: true })).toEqual([1, 2, 2, 3]);
+  expect(store.writer.write([message([event(1), event(3)])])).toMatchObject({ ok: true, events: 0, duplicates: 2 });
+  expect(await sequencesIn(store.folder, { duplicates: true })).toEqual([1, 2, 2, 3]);
 });
 
 test('a new life of the outbox counts from one again and is no duplicate', async () => {
