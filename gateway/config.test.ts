@@ -1,0 +1,69 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { tempFolder } from '../test/support/temp.ts';
+import { loadConfig } from './config.ts';
+
+async function load(text: string) {
+  using folder = tempFolder();
+  const file = join(folder.path, 'dragoman.yaml');
+  writeFileSync(file, text);
+  const { config, problems } = await loadConfig(file);
+  return { config, problems: problems.map(({ line, column, rule, message }) => `${line}:${column} ${rule} ${message}`) };
+}
+
+test('one line is enough', async () => {
+  const { config, problems } = await load('gateway: gw-leeds-1\n');
+  expect(problems).toEqual([]);
+  expect(config).toMatchObject({
+    gateway: 'gw-leeds-1',
+    mappings: ['./mappings'],
+    hub: { kind: 'embedded', port: 8883 },
+    outbox: { maxSize: 2e9, maxAge: 7 * 86_400_000, whenFull: 'drop-oldest' },
+    api: { listen: { host: '127.0.0.1', port: 8080 } },
+  });
+});
+
+test('the file of the architecture page', async () => {
+  const { config, problems } = await load(`gateway: gw-leeds-1
+mappings: [./mappings]
+hub: { kind: azure, connectionString: { file: ./secrets/hub }, ca: ./ca.pem }
+outbox: { folder: ./data/outbox, maxSize: 2GB, maxAge: 7d, whenFull: drop-oldest }
+shims: []
+api: { listen: "127.0.0.1:8080" }
+`);
+  expect(problems).toEqual([]);
+  expect(config?.hub).toMatchObject({ kind: 'azure', connectionString: { file: './secrets/hub' }, ca: './ca.pem' });
+});
+
+describe('says where and what', () => {
+  test.each([
+    ['an unknown key', 'gatway: a\n', /^1:1 unknown-key/],
+    ['a hub that is none', 'hub: { kind: azur }\n', /^1:14 unknown-value .*azur/],
+    ['a duration', 'outbox: { maxAge: 7 days }\n', /7 days/],
+    ['a size', 'outbox: { maxSize: 2 gigs }\n', /2 gigs/],
+    ['an address', 'api: { listen: "8080" }\n', /127\.0\.0\.1:8080/],
+    [
+      'a secret in the file',
+      'hub: { kind: azure, connectionString: "HostName=h" }\n',
+      /hub-settings hub\.connectionString: say where the connection string is kept/,
+    ],
+    ['azure without anything', 'hub: { kind: azure }\n', /name the hub/],
+    ['broken YAML', 'gateway: [\n', /yaml/],
+    ['an empty file', '', /empty-file/],
+  ])('%s', async (_, text, expected) => {
+    const { config, problems } = await load(text);
+    expect(config).toBeUndefined();
+    expect(problems.join('\n')).toMatch(expected);
+  });
+
+  test('a file that is not there', async () => {
+    await expect(loadConfig('/nowhere/dragoman.yaml')).rejects.toThrow(/there is no configuration file \/nowhere\/dragoman.yaml/);
+  });
+
+  test('a folder instead of a file', async () => {
+    using folder = tempFolder();
+    mkdirSync(join(folder.path, 'dragoman.yaml'));
+    await expect(loadConfig(join(folder.path, 'dragoman.yaml'))).rejects.toMatchObject({ code: 'config-missing' });
+  });
+});
