@@ -9,7 +9,8 @@ import { dropSession, loadSession, saveSession } from '../sessions.ts';
 import type { TelemetryStore } from '../telemetry/store.ts';
 import { patchReported, readTwin, refusal, type TwinAnswer } from '../twins.ts';
 import { decideConnect } from './connect.ts';
-import { type ConnectionEnd, type ConnectionHost, MqttConnection } from './connection.ts';
+import { MqttConnection } from './connection.ts';
+import type { ConnectionEnd, ConnectionHost } from './connection-host.ts';
 
 export interface MqttSettings {
   /** Undefined: every interface. */
