@@ -1,6 +1,7 @@
 import { afterAll, expect, test } from 'vitest';
 import { freePort } from '../../test/support/ports.ts';
 import { tempFolder } from '../../test/support/temp.ts';
+import { startSimulator } from './simulator.ts';
 import { connectTo, keepObserving, observe } from './testcases/observer.ts';
 import { pointsAt, settingsFor } from './testcases/points.ts';
 import { startSimulatorProcess } from './testcases/process.ts';
@@ -105,4 +106,47 @@ test('unchanged values stay proven: nothing but keep-alives, and every point is 
   picture.verified.clear();
   const second = await picture.until('verified again', () => picture.verified.size === 3, staleMs);
   expect(Math.max(first, second)).toBeLessThanOrEqual(staleMs * 0.75);
+});
+
+test('a node that appears later is found by itself', async () => {
+  const port = await freePort();
+  const options = { port, folder: folder.path, namespace: 'http://candyco/mixer', secure: false };
+  await using simulator = await startSimulator({ ...options, variables: [{ id: 'Plant.V1', type: 'Double', value: 1 }] });
+  await using connection = await connectTo(settingsFor(`opc.tcp://127.0.0.1:${port}`), folder.path);
+  await using picture = observe(connection, plantPoints.slice(0, 2));
+  await picture.until('one good, one bad', () => picture.get('v1')?.quality === 'good' && picture.get('v2')?.quality === 'bad');
+  simulator.add({ id: 'Plant.V2', type: 'Double', value: 2 });
+  await picture.until('both good', () => picture.all('good'), 8_000);
+  expect(picture.get('v2')?.value).toBe(2);
+});
+
+test('a slow consumer: the server holds the newest, the last value arrives, and what was dropped is said', async () => {
+  const port = await freePort();
+  await using simulator = await startSimulator({
+    port,
+    folder: folder.path,
+    namespace: 'http://candyco/mixer',
+    secure: false,
+    variables: Array.from({ length: 500 }, (_, i) => ({ id: `Plant.V${i}`, type: 'Double' as const, value: 0 })),
+  });
+  await using connection = await connectTo(settingsFor(`opc.tcp://127.0.0.1:${port}`), folder.path);
+  const points = pointsAt(Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`p${i}`, plant(i)])), 50, 1_500);
+  const stop = new AbortController();
+  const last = new Map<number, unknown>();
+  let lost = 0;
+  let batches = 0;
+  let round = 0;
+  const pushing = setInterval(() => {
+    if (round++ < 60) for (let i = 0; i < 500; i++) simulator.set(`Plant.V${i}`, round);
+  }, 20);
+  for await (const batch of connection.observe(points, AbortSignal.any([stop.signal, AbortSignal.timeout(12_000)]))) {
+    for (let i = 0; i < batch.points.length; i++) last.set(batch.points[i]!, batch.values[i]);
+    for (const each of batch.lost ?? []) lost += each.count ?? 1;
+    // While values pour in the consumer is away; far more arrives than may wait.
+    if (batches++ === 0) await new Promise((resolve) => setTimeout(resolve, 3_000));
+    if (round >= 60 && last.size === 500 && [...last.values()].every((value) => value === 60)) stop.abort();
+  }
+  clearInterval(pushing);
+  expect(new Set(last.values())).toEqual(new Set([60]));
+  expect(lost).toBeGreaterThan(0);
 });

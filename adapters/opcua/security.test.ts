@@ -1,10 +1,13 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freePort } from '../../test/support/ports.ts';
 import { tempFolder } from '../../test/support/temp.ts';
-import { openIdentity } from './identity.ts';
+import { opcua } from './adapter.ts';
+import { openIdentity, readOrMake } from './identity.ts';
 import { securityPolicies } from './settings.ts';
 import { type Simulator, startSimulator } from './simulator.ts';
-import { connectTo } from './testcases/observer.ts';
+import { connectTo, contextIn } from './testcases/observer.ts';
 import { pointsAt, settingsFor, silentLog } from './testcases/points.ts';
 import { listServerCertificates, rejectCertificate, removeCertificate, trustCertificate } from './trust.ts';
 
@@ -134,6 +137,18 @@ describe('users', () => {
   });
   test('on an open channel the password is encrypted by itself', async () => {
     expect(await as('candy')).toBe(12.5);
+  });
+  test('a user certificate', async () => {
+    const user = join(state.path, 'user');
+    await readOrMake(user, { commonName: 'operator', applicationUri: 'urn:operator', dns: ['localhost'], validDays: 2 });
+    const files = { certificate: { file: 'own/certs/certificate.pem' }, key: { file: 'own/private/private_key.pem' } };
+    const context = {
+      ...contextIn(state.path),
+      secret: async (reference: object) => readFile(join(user, (reference as { file: string }).file), 'utf8'),
+    };
+    const settings = settingsFor(locked.endpoint, { user: files, security: { mode: 'SignAndEncrypt' } });
+    await using connection = await (await opcua.load()).connect(settings, context, AbortSignal.timeout(10_000));
+    expect((await connection.read(points, AbortSignal.timeout(5_000)))[0]?.values[0]).toBe(12.5);
   });
   test('the wrong password says whose', async () => {
     await expect(as('wrong')).rejects.toMatchObject({

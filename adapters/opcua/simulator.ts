@@ -46,6 +46,8 @@ export interface Simulator extends AsyncDisposable {
   readonly port: number;
   /** The server's own certificate. */
   readonly identity: Identity;
+  /** Adds a variable while clients are connected, as a PLC does that fills its address space late. */
+  add(variable: SimulatedVariable): void;
   /** Makes the machine hold another value, with a status and a source time of its own. */
   set(id: string, value: unknown, status?: StatusCode, sourceTime?: Date): void;
 }
@@ -65,15 +67,19 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
   const { addressSpace } = server.engine;
   if (!addressSpace) throw new Error('the server has no address space');
   for (const [i, uri] of (options.namespacesBefore ?? []).entries()) {
-    addVariables(addressSpace.registerNamespace(uri), options.decoys ?? [], `Decoy${i}`);
+    (options.decoys ?? []).forEach(variableMaker(addressSpace.registerNamespace(uri), `Decoy${i}`));
   }
-  const variables = addVariables(addressSpace.registerNamespace(options.namespace), options.variables);
+  const add = variableMaker(addressSpace.registerNamespace(options.namespace));
+  const variables = new Map(options.variables.map((each) => [each.id, { variable: add(each), declared: each }]));
   await mustBeFree(options.port, host);
   await server.start();
   return {
     endpoint: `opc.tcp://${host}:${options.port}`,
     port: options.port,
     identity,
+    add(declared) {
+      variables.set(declared.id, { variable: add(declared), declared });
+    },
     set(id, value, status = StatusCodes.Good, sourceTime = new Date()) {
       const entry = variables.get(id);
       if (!entry) throw new Error(`no variable ${id}`);
@@ -176,41 +182,35 @@ function clientStore(accepts: (sha1: string) => boolean): object {
 type Namespace = ReturnType<NonNullable<OPCUAServer['engine']['addressSpace']>['registerNamespace']>;
 type UAVariable = ReturnType<Namespace['addVariable']>;
 
-interface Entry {
-  readonly variable: UAVariable;
-  readonly declared: SimulatedVariable;
-}
-
-function addVariables(namespace: Namespace, variables: readonly SimulatedVariable[], top?: string): Map<string, Entry> {
+/** Makes variables of a namespace, and the folders above them. `top` is a folder around all of it. */
+function variableMaker(namespace: Namespace, top?: string): (declared: SimulatedVariable) => UAVariable {
   const folders = new Map<string, ReturnType<Namespace['addObject']>>();
   const { rootFolder } = namespace.addressSpace;
   const folderOf = (parts: readonly string[]): ReturnType<Namespace['addObject']> => {
     if (parts.length === 0) return rootFolder.objects as unknown as ReturnType<Namespace['addObject']>;
     const id = parts.join('.');
-    const made =
+    const folder =
       folders.get(id) ?? namespace.addObject({ browseName: parts.at(-1)!, nodeId: `s=${id}`, organizedBy: folderOf(parts.slice(0, -1)) });
-    folders.set(id, made);
-    return made;
+    folders.set(id, folder);
+    return folder;
   };
-  return new Map(
-    variables.map((declared) => {
-      const parts = declared.id.split('.');
-      const variable = namespace.addVariable({
-        browseName: parts.at(-1)!,
-        nodeId: `s=${declared.id}`,
-        componentOf: folderOf([...(top ? [top] : []), ...parts.slice(0, -1)]) as never,
-        dataType: declared.type,
-        valueRank: declared.isArray ? 1 : -1,
-        accessLevel: 'CurrentRead',
-        userAccessLevel: 'CurrentRead',
-        // Values are pushed: 0 keeps the server from sampling each one on a timer of its own.
-        minimumSamplingInterval: 0,
-        ...(declared.description !== undefined && { description: declared.description }),
-      });
-      variable.setValueFromSource(variantOf(declared, declared.value));
-      return [declared.id, { variable, declared }];
-    }),
-  );
+  return (declared) => {
+    const parts = declared.id.split('.');
+    const variable = namespace.addVariable({
+      browseName: parts.at(-1)!,
+      nodeId: `s=${declared.id}`,
+      componentOf: folderOf([...(top ? [top] : []), ...parts.slice(0, -1)]) as never,
+      dataType: declared.type,
+      valueRank: declared.isArray ? 1 : -1,
+      accessLevel: 'CurrentRead',
+      userAccessLevel: 'CurrentRead',
+      // Values are pushed: 0 keeps the server from sampling each one on a timer of its own.
+      minimumSamplingInterval: 0,
+      ...(declared.description !== undefined && { description: declared.description }),
+    });
+    variable.setValueFromSource(variantOf(declared, declared.value));
+    return variable;
+  };
 }
 
 function variantOf({ type, isArray }: SimulatedVariable, value: unknown) {
