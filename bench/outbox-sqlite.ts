@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { ChunkPool } from '../gateway/outbox/chunks.ts';
 import type { OutboxEvent } from '../gateway/outbox/contract.ts';
 import type { Group } from '../gateway/outbox/messages.ts';
 import { Packer } from '../gateway/outbox/packer.ts';
@@ -41,6 +42,7 @@ export async function openSqliteOutbox(folder: string): Promise<SmallOutbox> {
   let [sequence, open, inFlight, due] = [1, undefined as Packer | undefined, [] as Packer[], false];
   let [rows, cursor, reading, bytes, acked] = [[] as Row[], 0, false, 0, 0];
   let wake: (() => void) | undefined;
+  const pool = new ChunkPool();
   const closed = Promise.withResolvers<void>();
   const post = (message: Request): void => worker.postMessage(message);
   const pump = (): void => {
@@ -58,7 +60,9 @@ export async function openSqliteOutbox(folder: string): Promise<SmallOutbox> {
   worker.on('message', (answer: Answer) => {
     if (answer.kind === 'committed') {
       bytes = answer.bytes;
-      inFlight.shift()!.settled.resolve();
+      const group = inFlight.shift()!;
+      group.release();
+      group.settled.resolve();
       if (wake) read();
       pump();
     } else if (answer.kind === 'rows') {
@@ -72,7 +76,7 @@ export async function openSqliteOutbox(folder: string): Promise<SmallOutbox> {
   return {
     append(event) {
       if (!open) {
-        open = new Packer(0, sequence);
+        open = new Packer(0, sequence, pool);
         setTimeout(() => {
           due = true;
           pump();
@@ -127,17 +131,18 @@ function serve(folder: string): void {
   const remove = database.prepare('DELETE FROM blocks WHERE id <= ?');
   const pages = database.prepare('SELECT page_count * 4096 AS bytes FROM pragma_page_count');
   const send = (answer: Answer, transfer: ArrayBuffer[] = []): void => parentPort!.postMessage(answer, transfer);
-  const append = ({ texts, events, table, firstSequence }: Group): void => {
+  const append = ({ memory, blocks, table, firstSequence }: Group): void => {
     database.exec('BEGIN IMMEDIATE');
     let [row, sequence] = [0, firstSequence];
-    texts.forEach((text, i) => {
+    for (let i = 0; i < blocks.length; i += 3) {
+      const [start, end, events] = blocks.slice(i, i + 3) as [number, number, number];
       let readings = 0;
-      for (let e = 0; e < events[i]!; e++, row += 4) readings += table[row + 1]!;
-      const plain = Buffer.from(text);
+      for (let e = 0; e < events; e++, row += 4) readings += table[row + 1]!;
+      const plain = Buffer.from(memory, start, end - start);
       const body = zstdCompressSync(plain, { params: { [constants.ZSTD_c_compressionLevel]: 1 }, pledgedSrcSize: plain.length });
-      insert.run(sequence, events[i]!, readings, plain.length, body);
-      sequence += events[i]!;
-    });
+      insert.run(sequence, events, readings, plain.length, body);
+      sequence += events;
+    }
     database.exec('COMMIT');
     send({ kind: 'committed', bytes: Number((pages.get() as { bytes: number }).bytes) });
   };

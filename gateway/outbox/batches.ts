@@ -3,7 +3,7 @@ import type { LogBatch, ReadOptions } from './messages.ts';
 
 /**
  * A block in memory. From the disk `meta` and `body` are views into a buffer that goes on being used;
- * just written it has `plain`, and all of it may be given away.
+ * just written it has `plain`, which lies in the memory of its group, and `body` may be given away.
  */
 export interface LoadedBlock {
   readonly segment: number;
@@ -55,6 +55,14 @@ export function batchesOf(block: LoadedBlock, from: number, options: ReadOptions
   return batches;
 }
 
+function bodyOf(block: LoadedBlock, asStored: boolean): Pick<LogBatch, 'body' | 'inGroup'> {
+  const { plain, body, header } = block;
+  if (plain) return asStored ? { body: own(body) } : { body: nothing, inGroup: [plain.byteOffset, plain.byteOffset + plain.byteLength] };
+  return { body: header.zstd && !asStored ? own(plainOf(block)) : new Uint8Array(body) };
+}
+
+const nothing = new Uint8Array(0);
+
 function whole(block: LoadedBlock, compressed: boolean): LogBatch {
   const { segment, header } = block;
   const { firstSequence, lastSequence, events, readings, fromMs, toMs } = header;
@@ -67,7 +75,7 @@ function whole(block: LoadedBlock, compressed: boolean): LogBatch {
     readings,
     fromMs,
     toMs,
-    body: block.plain || (header.zstd && !asStored) ? own(asStored ? block.body : plainOf(block)) : new Uint8Array(block.body),
+    ...bodyOf(block, asStored),
     encoding: asStored ? 'zstd' : 'utf-8',
     readingsThrough: header.readingsBefore + readings,
   };

@@ -17,9 +17,9 @@ const numbers = { firstSequence: 2 ** 40, ordinal: 77, readingsBefore: 2 ** 45, 
 
 function encode(events: readonly { text: string; readings: number; fromMs: number; lasts: number }[]) {
   const texts = events.map((e) => JSON.stringify(e.text));
-  const table = Float64Array.from(events.flatMap((e, i) => [texts[i]!.length, e.readings, e.fromMs, e.fromMs + e.lasts]));
+  const table = Float64Array.from(events.flatMap((e, i) => [Buffer.byteLength(texts[i]!), e.readings, e.fromMs, e.fromMs + e.lasts]));
   const joined = texts.length === 1 ? texts[0]! : `[${texts.join(',')}]`;
-  return { texts, block: encodeBlock({ ...numbers, text: joined, table }) };
+  return { texts, block: encodeBlock({ ...numbers, plain: Buffer.from(joined), table }) };
 }
 
 test('a block gives back its header, its text and its events', () => {

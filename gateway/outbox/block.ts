@@ -51,8 +51,9 @@ export interface EventEntry {
 }
 
 export interface NewBlock {
-  readonly text: string;
-  /** For each event: characters, readings, fromMs, toMs. */
+  /** JSON text, UTF-8; may lie in memory that is used again later. */
+  readonly plain: Buffer;
+  /** For each event: bytes, readings, fromMs, toMs. */
   readonly table: Float64Array;
   readonly gap: StoredGap | undefined;
   readonly firstSequence: number;
@@ -83,13 +84,13 @@ export function decompress(body: Uint8Array, plainBytes: number): Buffer {
 }
 
 export function encodeBlock(block: NewBlock): EncodedBlock {
-  const { text, table, gap } = block;
-  const plain = Buffer.from(text, 'utf8');
+  const { plain, table, gap } = block;
   const events = table.length / 4;
-  const entries = readTable(table, plain.length === text.length ? undefined : text, events > 1 ? 1 : 0);
+  const entries = readTable(table);
   const meta = gap ? Buffer.from(JSON.stringify(gap)) : events > 1 ? encodeEntries(entries) : Buffer.alloc(0);
   const packed = plain.length >= worthCompressing ? compress(plain) : undefined;
-  const body = packed && packed.length < plain.length ? packed : plain;
+  const zstd = packed !== undefined && packed.length < plain.length;
+  const body = zstd ? packed : Buffer.from(plain);
   const payloadCrc = crc32(body, crc32(meta));
   let [readings, fromMs, toMs] = [0, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   for (const entry of entries) {
@@ -98,7 +99,7 @@ export function encodeBlock(block: NewBlock): EncodedBlock {
     toMs = Math.max(toMs, entry.toMs);
   }
   const header: BlockHeader = {
-    zstd: body !== plain,
+    zstd,
     gap: gap !== undefined,
     metaBytes: meta.length,
     bodyBytes: body.length,
@@ -119,15 +120,10 @@ export function encodeBlock(block: NewBlock): EncodedBlock {
   return { header, headerPart: encodeHeader(header), meta, body, plain };
 }
 
-/** The table counts characters; with letters beyond ASCII in `text` it has to be bytes. */
-function readTable(table: Float64Array, text: string | undefined, start: number): EventEntry[] {
+function readTable(table: Float64Array): EventEntry[] {
   const entries: EventEntry[] = [];
-  let at = start;
   for (let i = 0; i < table.length; i += 4) {
-    const chars = table[i]!;
-    const bytes = text === undefined ? chars : Buffer.byteLength(text.slice(at, at + chars));
-    at += chars + 1;
-    entries.push({ bytes, readings: table[i + 1]!, fromMs: table[i + 2]!, toMs: table[i + 3]! });
+    entries.push({ bytes: table[i]!, readings: table[i + 1]!, fromMs: table[i + 2]!, toMs: table[i + 3]! });
   }
   return entries;
 }

@@ -82,8 +82,8 @@ export interface OutboxSettings {
   readonly commitEveryMs: number;
   /** Makes the gap record's CloudEvent. */
   readonly encodeGap: (gap: GapRecord, sequence: number) => string;
-  /** Memory for events that wait for a slow disk, in characters; beyond it they are dropped (`overflow`). Default 32 Mi. */
-  readonly maxQueueChars?: number;
+  /** Memory for events that wait for a slow disk, bytes; beyond it they are dropped (`overflow`). Default 32 MiB. */
+  readonly maxQueueBytes?: number;
   /** For tests. Age is measured by the monotonic clock as far as one life of the process goes. */
   readonly clock?: OutboxClock;
 }

@@ -13,6 +13,7 @@ import {
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { tempFolder } from '../../test/support/temp.ts';
+import { ChunkPool } from './chunks.ts';
 import { SegmentLog } from './log.ts';
 import type { Item, Saved } from './messages.ts';
 import { openOutbox } from './outbox.ts';
@@ -24,7 +25,7 @@ const logSettings = (folder: string) => ({ folder, maxSizeBytes: 64 * 1024 * 102
 
 /** Appends one block of `events` events of three readings each. */
 function write(log: SegmentLog, id: number, first: number, events = 2, fill = ''): number {
-  const group = new Packer(id, first);
+  const group = new Packer(id, first, new ChunkPool());
   for (let i = 0; i < events; i++) group.add(JSON.stringify({ sequence: first + i, n: first + i, fill }), 3, first + i, first + i);
   log.append(group.message(), 1_790_000_000_000);
   return first + events;

@@ -124,12 +124,12 @@ export class SegmentLog {
   #encode(group: Group, writtenMs: number): EncodedBlock[] {
     const blocks: EncodedBlock[] = [];
     let [sequence, ordinal, readings, lastGapId, row] = [group.firstSequence, this.#nextOrdinal, this.#readings, this.#lastGapId, 0];
-    group.texts.forEach((text, i) => {
-      const events = group.events[i]!;
-      const gap = group.gaps[i];
+    group.gaps.forEach((gap, i) => {
+      const [start, end, events] = group.blocks.slice(i * 3, i * 3 + 3) as [number, number, number];
       lastGapId = Math.max(lastGapId, gap?.id ?? 0);
       const table = group.table.subarray(row, row + events * 4);
-      const block = encodeBlock({ text, table, gap, firstSequence: sequence, ordinal, readingsBefore: readings, lastGapId, writtenMs });
+      const plain = Buffer.from(group.memory, start, end - start);
+      const block = encodeBlock({ plain, table, gap, firstSequence: sequence, ordinal, readingsBefore: readings, lastGapId, writtenMs });
       blocks.push(block);
       row += events * 4;
       sequence += events;

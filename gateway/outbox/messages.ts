@@ -18,15 +18,15 @@ export interface Saved {
   readonly told: readonly (readonly [first: number, last: number])[];
 }
 
-/** Blocks that are committed together. Texts as strings and numbers in one array: anything else costs more than the disk. */
+/** Blocks that are committed together. The texts lie in memory that both threads see; the sender leaves it alone until the answer. */
 export interface Group {
   readonly id: number;
   readonly firstSequence: number;
-  readonly texts: readonly string[];
-  /** Events in each text. */
-  readonly events: readonly number[];
+  readonly memory: SharedArrayBuffer;
+  /** For each block: where its text starts and ends in `memory`, and how many events it has. */
+  readonly blocks: readonly number[];
   readonly gaps: readonly (StoredGap | undefined)[];
-  /** For each event: characters, readings, fromMs, toMs. */
+  /** For each event: bytes, readings, fromMs, toMs. */
   readonly table: Float64Array;
 }
 
@@ -45,6 +45,8 @@ export interface LogBatch {
   readonly fromMs: number;
   readonly toMs: number;
   readonly body: Uint8Array<ArrayBuffer>;
+  /** `body` is empty: it lies here in the memory of the group that was just committed. */
+  readonly inGroup?: readonly [start: number, end: number];
   readonly encoding: 'utf-8' | 'zstd';
   /** Readings in the log up to the end of this batch. */
   readonly readingsThrough: number;

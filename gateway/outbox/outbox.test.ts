@@ -268,7 +268,7 @@ describe('losses', () => {
 
   test('a disk too slow for what comes: the newest are dropped and told', async () => {
     using folder = tempFolder();
-    await using outbox = await openOutbox(settings(folder.path, { maxQueueChars: 50_000, commitEveryMs: 50 }));
+    await using outbox = await openOutbox(settings(folder.path, { maxQueueBytes: 50_000, commitEveryMs: 50 }));
     const results = await Promise.allSettled(Array.from({ length: 20 }, (_, n) => outbox.append(event(n, 2, noise(10_000, n + 1)))));
     const refused = results.filter((r) => r.status === 'rejected').length;
     expect(refused).toBe(15);

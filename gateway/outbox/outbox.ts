@@ -1,16 +1,17 @@
 import { Worker } from 'node:worker_threads';
+import { ChunkPool } from './chunks.ts';
 import type { NextOptions, Outbox, OutboxBatch, OutboxClock, OutboxCounters, OutboxEvent, OutboxSettings } from './contract.ts';
 import { Deliveries } from './deliveries.ts';
 import { GapBook } from './gaps.ts';
 import { type Account, Ledger } from './ledger.ts';
 import { lockFolder } from './lock.ts';
-import type { FromWorker, LogBatch, LogSettings, LostPart, Opened, StuckCause, ToWorker } from './messages.ts';
+import type { FromWorker, Item, LogBatch, LogSettings, LostPart, Opened, StuckCause, ToWorker } from './messages.ts';
 import { Packer } from './packer.ts';
 import { cannotOpen, refusal } from './refusals.ts';
 
 /** Groups under way to the disk at once: one that is written, one that waits. More would only make groups smaller. */
 const maxInFlight = 2;
-const defaultQueueChars = 32 * 1024 * 1024;
+const defaultQueueBytes = 32 * 1024 * 1024;
 /** While the disk refuses, one group is tried this often. */
 const probeEveryMs = 250;
 /** A clean end takes no longer, however slow the disk is. */
@@ -49,12 +50,13 @@ class DurableOutbox implements Outbox {
   readonly #gaps: GapBook;
   readonly #deliveries: Deliveries;
   readonly #tick: NodeJS.Timeout;
+  readonly #chunks = new ChunkPool();
   #nextSequence: number;
   #nextGroup = 1;
   #open: Packer | undefined;
   readonly #inFlight: Packer[] = [];
-  #queuedChars = 0;
-  /** Stored bytes for a character, as the last group had it. */
+  #queuedBytes = 0;
+  /** Stored bytes for a byte of text, as the last group had it. */
   #ratio = 1;
   #due = false;
   #timer: NodeJS.Timeout | undefined;
@@ -110,8 +112,7 @@ class DurableOutbox implements Outbox {
     const group = this.#group();
     this.#nextSequence++;
     this.#ledger.queued(event.readings);
-    group.add(text, event.readings, event.fromMs, event.toMs);
-    this.#queuedChars += text.length + 1;
+    this.#queuedBytes += group.add(text, event.readings, event.fromMs, event.toMs);
     if (group.full) this.#pump();
     return group.settled.promise;
   }
@@ -129,7 +130,7 @@ class DurableOutbox implements Outbox {
   /** The cause when an event may not come in now. */
   #refuses(): string | undefined {
     if (this.#closed) return 'closed';
-    if (this.#queuedChars >= (this.#settings.maxQueueChars ?? defaultQueueChars)) return 'overflow';
+    if (this.#queuedBytes >= (this.#settings.maxQueueBytes ?? defaultQueueBytes)) return 'overflow';
     if (this.#noRoom()) return 'refused';
     const blocked = this.#blocked;
     if (!blocked) return undefined;
@@ -142,12 +143,12 @@ class DurableOutbox implements Outbox {
   #noRoom(): boolean {
     if (this.#settings.whenFull !== 'refuse-new') return false;
     // Room is kept for the gap record that says so.
-    return this.#ledger.bytesOnDisk + this.#queuedChars * this.#ratio + 4096 > this.#settings.maxSizeBytes;
+    return this.#ledger.bytesOnDisk + this.#queuedBytes * this.#ratio + 4096 > this.#settings.maxSizeBytes;
   }
 
   #group(): Packer {
     if (!this.#open) {
-      this.#open = new Packer(this.#nextGroup++, this.#nextSequence);
+      this.#open = new Packer(this.#nextGroup++, this.#nextSequence, this.#chunks);
       this.#schedule();
     }
     return this.#open;
@@ -171,8 +172,7 @@ class DurableOutbox implements Outbox {
       const text = this.#settings.encodeGap(record, this.#nextSequence);
       this.#nextSequence++;
       this.#ledger.queued(0);
-      group.add(text, 0, gap.fromMs, gap.toMs, gap);
-      this.#queuedChars += text.length + 1;
+      this.#queuedBytes += group.add(text, 0, gap.fromMs, gap.toMs, gap);
     }
   }
 
@@ -186,10 +186,7 @@ class DurableOutbox implements Outbox {
     this.#timer = undefined;
     this.#open = undefined;
     this.#inFlight.push(group);
-    const message = group.message();
-    this.#worker.postMessage({ kind: 'append', group: message, writtenMs: this.#clock.wallMs() } satisfies ToWorker, [
-      message.table.buffer as ArrayBuffer,
-    ]);
+    this.#post({ kind: 'append', group: group.message(), writtenMs: this.#clock.wallMs() });
   }
 
   #post(message: ToWorker): void {
@@ -205,13 +202,14 @@ class DurableOutbox implements Outbox {
 
   #committed({ segment, bytes, fresh }: Extract<FromWorker, { kind: 'committed' }>): void {
     const group = this.#inFlight.shift()!;
-    this.#queuedChars -= group.chars;
-    this.#ratio = Math.min(1, (bytes / group.chars) * 1.5);
+    this.#queuedBytes -= group.bytes;
+    this.#ratio = Math.min(1, (bytes / group.bytes) * 1.5);
     this.#blocked = undefined;
     this.#ledger.committed(group, segment, bytes, this.#clock.monotonicMs());
     this.#gaps.written(group.gaps.map(({ gap }) => gap));
     group.settled.resolve();
-    if (fresh) this.#deliveries.served(fresh);
+    if (fresh) this.#deliveries.served({ ...fresh, items: fresh.items.map((item) => filled(item, group)) });
+    group.release();
     this.#free();
     this.#pump();
     if (this.#inFlight.length === 0) this.#idle?.();
@@ -233,13 +231,14 @@ class DurableOutbox implements Outbox {
 
   #refuseGroup(cause: string, message: string): void {
     const group = this.#inFlight.shift()!;
-    this.#queuedChars -= group.chars;
+    this.#queuedBytes -= group.bytes;
     this.#blocked = { cause, message, probeAtMs: this.#clock.monotonicMs() + probeEveryMs };
     this.#ledger.refused(group, cause);
     this.#gaps.refused(group.gaps.map(({ gap }) => gap));
     const { fromMs, toMs, readings, firstSequence, lastSequence } = group;
     this.#gaps.note({ fromMs, toMs, readings, reason: cause, firstSequence, lastSequence });
     this.#schedule();
+    group.release();
     refusal(cause, this.#settings.folder, message).catch((error: unknown) => group.settled.reject(error));
   }
 
@@ -384,6 +383,13 @@ class DurableOutbox implements Outbox {
     await this.#worker.terminate();
     await this.#lock[Symbol.asyncDispose]();
   }
+}
+
+/** Takes what the worker left in the memory of the group, before that is used again. */
+function filled(item: Item, group: Packer): Item {
+  if (!('batch' in item) || !item.batch.inGroup) return item;
+  const { inGroup, ...batch } = item.batch;
+  return { batch: { ...batch, body: group.copy(...inGroup) } };
 }
 
 /** Resolves with the promise, or at this time of the monotonic clock. */

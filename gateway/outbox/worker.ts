@@ -1,7 +1,7 @@
 import { parentPort, type TransferListItem, workerData } from 'node:worker_threads';
 import type { LoadedBlock } from './batches.ts';
 import { SegmentLog, StuckError, type Written } from './log.ts';
-import type { FromWorker, Item, LogSettings, Saved, Served, ToWorker } from './messages.ts';
+import type { FromWorker, Item, LogBatch, LogSettings, Saved, Served, ToWorker } from './messages.ts';
 import { LogReader } from './reader.ts';
 
 /** The thread that owns the disk: one message in, one synchronous piece of work, one message out. */
@@ -22,7 +22,8 @@ let owed: { readonly saved: Saved; readonly remove: readonly number[] } | undefi
 
 const send = (message: FromWorker, transfer: TransferListItem[] = []): void => port.postMessage(message, transfer);
 
-const bodies = (items: readonly Item[]): TransferListItem[] => items.flatMap((item) => ('batch' in item ? [item.batch.body.buffer] : []));
+const bodies = (items: readonly Item[]): TransferListItem[] =>
+  items.flatMap((item) => ('batch' in item && item.batch.body.byteLength > 0 ? [item.batch.body.buffer] : []));
 
 function work(): void {
   while (!stuck) {
@@ -51,8 +52,13 @@ function handFresh({ segment, blocks }: Written): Served {
 }
 
 function spend(items: Item[]): Served {
-  for (const item of items) if ('batch' in item) credit -= item.batch.body.byteLength;
+  for (const item of items) if ('batch' in item) credit -= sizeOf(item.batch);
   return { epoch, items };
+}
+
+/** As the receiver counts it when it gives the credit back. */
+function sizeOf({ body, inGroup }: LogBatch): number {
+  return inGroup ? inGroup[1] - inGroup[0] : body.byteLength;
 }
 
 function serveSoon(): void {
