@@ -28,11 +28,9 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   'node-opcua-*': ['adapters/opcua'],
   mqtt: ['hub-client/azure'],
   'mqtt-packet': ['hub'],
-  '@peculiar/x509': ['hub', 'adapters/opcua'],
+  '@peculiar/x509': ['hub'],
+  'reflect-metadata': ['hub'],
 };
-
-/** Libraries that another one expects beside it, and brings along itself. */
-const broughtAlong: Readonly<Record<string, string>> = { 'reflect-metadata': '@peculiar/x509' };
 
 /** Longer than this and a file is usually two things. A table or a state machine may be named here, with its reason. */
 const longestFile = 400;
@@ -100,7 +98,7 @@ describe('third-party libraries', () => {
   test('each appears only in the folders that own it', () => {
     const wrong = productImports.flatMap((found) => {
       if (found.target !== undefined) return [];
-      const name = broughtAlong[found.specifier] ?? packageOf(found.specifier);
+      const name = packageOf(found.specifier);
       if (name.startsWith('node:')) return [];
       const owners = ownersOf(name);
       if (!owners) return [`${at(found)} imports ${name}, which has no home in test/architecture.test.ts`];
@@ -114,7 +112,7 @@ describe('third-party libraries', () => {
   test('each is a dependency that package.json names, at one exact version', () => {
     const { dependencies, devDependencies } = manifest();
     const unnamed = everyImport.flatMap((found) => {
-      const name = broughtAlong[found.specifier] ?? packageOf(found.specifier);
+      const name = packageOf(found.specifier);
       const named = name.startsWith('node:') || name in dependencies || (isFree(found.file) && name in devDependencies);
       return found.target !== undefined || named ? [] : [`${at(found)} imports ${name}`];
     });
