@@ -121,3 +121,19 @@ const triggers = {
   value: DataChangeTrigger.StatusValue,
   timestamp: DataChangeTrigger.StatusValueTimestamp,
 } as const;
+
+/** Points that one subscription carries. */
+export interface Group {
+  readonly publishingMs: number;
+  readonly staleMs: number;
+  readonly items: readonly Item[];
+}
+
+/** One subscription for each publishing interval. */
+export function groupsOf(items: readonly Item[], publishingMs: number | undefined): Group[] {
+  return [...Map.groupBy(items, ({ point }) => publishingMs ?? point.everyMs)].map(([interval, group]) => ({
+    publishingMs: interval,
+    staleMs: group.reduce((least, { point }) => Math.min(least, point.staleAfterMs), Number.POSITIVE_INFINITY),
+    items: group,
+  }));
+}

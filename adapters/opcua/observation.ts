@@ -7,8 +7,9 @@ import type { OpcuaAddress } from './address.ts';
 import { BatchQueue } from './batch-queue.ts';
 import { Columns } from './columns.ts';
 import { translateFailure } from './failures.ts';
-import type { DataValue, NotificationMessage } from './library.ts';
-import { createSubscription, deleteSubscriptions, type Item, monitor } from './monitoring.ts';
+import type { NotificationMessage } from './library.ts';
+import { createSubscription, deleteSubscriptions, type Group, groupsOf, type Item, monitor } from './monitoring.ts';
+import { changesOf, valuesOf } from './notification.ts';
 import { compilePart, type Part } from './part.ts';
 import { poll } from './poller.ts';
 import type { Publisher, Subscriber } from './publisher.ts';
@@ -38,12 +39,6 @@ export interface ObservationContext {
   readonly counters: Counters;
   readonly log: Log;
   readonly equipment: string;
-}
-
-/** The server's own data notification, or something else inside a message. */
-interface DataChange {
-  readonly monitoredItems?: readonly { readonly clientHandle: number; readonly value: DataValue }[] | null;
-  readonly status?: { readonly name: string; readonly value: number };
 }
 
 /** This many values may wait for each point before the server is asked to hold back. */
@@ -219,7 +214,7 @@ export class Observation implements Subscriber {
       return;
     }
     watch.heard(performance.now());
-    const values = changesOf(message).flatMap(({ monitoredItems }) => (monitoredItems ?? []).map(({ value }) => value));
+    const values = valuesOf(message);
     this.#order = this.#order
       .then(() => openStructures(this.#context.view.session, values))
       .then(() => this.#take(watch, message, more))
@@ -339,25 +334,6 @@ export class Observation implements Subscriber {
     if (ids.length === 0 || link.isLost()) return;
     await Promise.race([deleteSubscriptions(view.session, ids).catch(() => {}), sleep(patienceMs, undefined, { ref: false })]);
   }
-}
-
-function changesOf(message: NotificationMessage): readonly DataChange[] {
-  return (message.notificationData ?? []) as readonly DataChange[];
-}
-
-/** Points that one subscription carries. */
-interface Group {
-  readonly publishingMs: number;
-  readonly staleMs: number;
-  readonly items: readonly Item[];
-}
-
-function groupsOf(items: readonly Item[], publishingMs: number | undefined): Group[] {
-  return [...Map.groupBy(items, ({ point }) => publishingMs ?? point.everyMs)].map(([interval, group]) => ({
-    publishingMs: interval,
-    staleMs: group.reduce((least, { point }) => Math.min(least, point.staleAfterMs), Number.POSITIVE_INFINITY),
-    items: group,
-  }));
 }
 
 /** False when the signal aborted first. */
