@@ -102,7 +102,10 @@ export class Poll implements BusRequest {
     for (let i = 0; i < size; i++) {
       const value = this.#decoders[i]!(bytes, base + this.#offsets[i]!);
       values[i] = value;
-      if (value === undefined) (states ??= new Array(size))[i] = undecodable(this.address(i).type);
+      if (value === undefined) {
+        states ??= new Array<SampleState | undefined>(size);
+        states[i] = undecodable(this.address(i).type);
+      }
     }
     const receivedMs = Date.now();
     return states ? { receivedMs, points: this.points, values, states } : { receivedMs, points: this.points, values };

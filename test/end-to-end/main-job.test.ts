@@ -106,7 +106,7 @@ describe('a Modbus machine and an OPC UA machine to a hub', () => {
     writeFileSync(mappingFile('cooker-1.yaml'), good.replace('type: int16', 'type: int61'));
     await gateway.line(/int61.*int16/);
     expect((await status()).equipment.map(({ id }) => id).toSorted()).toEqual(['cooker-1', 'mixer-1']);
-    writeFileSync(mappingFile('cooker-1.yaml'), good.replace('motor_current: ', 'motor_amps: '));
+    writeFileSync(mappingFile('cooker-1.yaml'), good.replaceAll('motor_current', 'motor_amps'));
     await gateway.line(/1 added.*0 connections reopened/);
     await eventually(() => expect(latest('cooker-1', 'motor_amps')).toMatchObject({ unit: 'A' }));
     expect((await status()).equipment.find(({ id }) => id === 'cooker-1')?.connects).toBe(connects);
