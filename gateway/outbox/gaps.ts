@@ -1,9 +1,11 @@
 import type { GapRecord } from './contract.ts';
 import type { Saved, StoredGap } from './messages.ts';
 
-/** More kinds of loss than this at once are told as one; the state file has room for twice as many. */
-const maxPending = 48;
+/** More kinds of loss than this at once are told as one. The state file has room for these, as many in each group under way, and those parked. */
+const maxPending = 24;
+const maxParked = 8;
 const maxTold = 200;
+const maxReason = 160;
 
 /**
  * Losses that are counted and not yet told. A record waits here until there is room for it in the log, and comes back
@@ -35,7 +37,8 @@ export class GapBook {
     return this.#pending.length;
   }
 
-  note(gap: GapRecord): void {
+  note(loss: GapRecord): void {
+    const gap = short(loss);
     this.dirty = true;
     this.#pending.unshift(...this.#parked.splice(0));
     const at = this.#pending.findIndex((other) => this.#joins(other, gap));
@@ -45,10 +48,11 @@ export class GapBook {
       this.made++;
       this.#pending.push({ ...gap, id: this.#lastId });
     }
-    if (this.#pending.length > maxPending) this.#pack();
+    while (this.#pending.length > maxPending) this.#pending = packed(this.#pending);
   }
 
-  park(gap: GapRecord): void {
+  park(loss: GapRecord): void {
+    const gap = short(loss);
     this.dirty = true;
     const at = this.#parked.findIndex((other) => this.#joins(other, gap));
     if (at >= 0) this.#parked[at] = merge(this.#parked[at]!, gap);
@@ -56,7 +60,7 @@ export class GapBook {
       this.#lastId++;
       this.#parked.push({ ...gap, id: this.#lastId });
     }
-    if (this.#parked.length > maxPending) this.#parked.shift();
+    if (this.#parked.length > maxParked) this.#parked = packed(this.#parked);
   }
 
   /** Two records may become one when nothing that reached the hub lies between them. */
@@ -66,13 +70,6 @@ export class GapBook {
     const first = Math.min(a.firstSequence, b.firstSequence);
     const touch = a.firstSequence <= b.lastSequence! + 1 && b.firstSequence <= a.lastSequence! + 1;
     return touch || first > this.#lastAcked;
-  }
-
-  /** Too many: the two oldest become one, the sum stays exact, the range covers both. */
-  #pack(): void {
-    const [a, b, ...rest] = this.#pending as [StoredGap, StoredGap, ...StoredGap[]];
-    const reason = a.reason === b.reason ? a.reason : 'several';
-    this.#pending = [{ ...merge(a, b), reason, id: b.id }, ...rest];
   }
 
   /** All that wait, to be written now. */
@@ -94,7 +91,7 @@ export class GapBook {
     if (gaps.length === 0) return;
     this.#inFlight = this.#inFlight.filter((gap) => !gaps.includes(gap));
     this.#pending = [...gaps, ...this.#pending];
-    if (this.#pending.length > maxPending) this.#pack();
+    while (this.#pending.length > maxPending) this.#pending = packed(this.#pending);
   }
 
   acked(sequence: number): void {
@@ -114,6 +111,16 @@ export class GapBook {
     if (this.#told.length > 0) this.#told = this.#told.filter(([, last]) => last > head);
     return { head, headReadings, gaps: [...this.#inFlight, ...this.#parked, ...this.#pending], lastGapId: this.#lastId, told: this.#told };
   }
+}
+
+/** Too many: the two oldest become one. The sum stays exact, the range covers both. */
+function packed([a, b, ...rest]: readonly StoredGap[]): StoredGap[] {
+  return [{ ...merge(a!, b!), reason: a!.reason === b!.reason ? a!.reason : 'several', id: b!.id }, ...rest];
+}
+
+/** Texts of a hub may be long. */
+function short(gap: GapRecord): GapRecord {
+  return gap.reason.length <= maxReason ? gap : { ...gap, reason: `${gap.reason.slice(0, maxReason)}…` };
 }
 
 function merge(a: StoredGap, b: GapRecord): StoredGap {

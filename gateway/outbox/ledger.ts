@@ -1,5 +1,6 @@
 import type { OutboxCounters } from './contract.ts';
 import type { Opened, SegmentState, StoredGap } from './messages.ts';
+import { stateBytes } from './state-file.ts';
 
 /** A segment of the log as the accounts see it. */
 export interface Account {
@@ -43,7 +44,7 @@ export class Ledger {
   #memoryEvents = 0;
   #diskReadings = 0;
   #diskEvents = 0;
-  #bytes = 64 * 1024;
+  #bytes = stateBytes;
   commits = 0;
 
   /** `ageMs` gives how long ago a block was written, from the wall clock in it. */

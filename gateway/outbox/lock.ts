@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, realpathSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { GatewayError } from '../../model/error.ts';
@@ -12,27 +12,48 @@ export async function lockFolder(folder: string): Promise<AsyncDisposable> {
   const nameFile = join(folder, 'lock');
   mkdirSync(folder, { recursive: true, mode: 0o750 });
   const directory = process.platform === 'win32' ? undefined : openSync(folder, 'r');
+  let closed = false;
   const close = (): void => {
-    if (directory !== undefined) closeSync(directory);
+    if (directory !== undefined && !closed) closeSync(directory);
+    closed = true;
   };
   try {
-    const path = socketPath(folder, directory);
-    const server = await take(path);
+    const server = await takeName(folder, directory);
     if (!server) throw held(folder, nameFile);
     server.unref();
-    writeFileSync(nameFile, `${process.pid}\n`);
-    return {
-      async [Symbol.asyncDispose]() {
-        rmSync(nameFile, { force: true });
-        await new Promise<void>((resolve) => server.close(() => resolve()));
-        close();
-      },
+    const release = async (): Promise<void> => {
+      rmSync(nameFile, { force: true });
+      await new Promise<void>((resolve) => server.close(() => resolve()));
+      close();
     };
+    try {
+      writeFileSync(nameFile, `${process.pid}\n`);
+    } catch (error) {
+      // It only names the holder; a full disk is no reason not to start.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') {
+        await release();
+        throw error;
+      }
+    }
+    return { [Symbol.asyncDispose]: release };
   } catch (error) {
     close();
     throw error;
   }
 }
+
+async function takeName(folder: string, directory: number | undefined): Promise<Server | undefined> {
+  try {
+    return await take(socketPath(folder, directory));
+  } catch (error) {
+    // FAT and some network shares know no sockets: a name without a file serves, within one network namespace.
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (process.platform !== 'linux' || !['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'EINVAL'].includes(code)) throw error;
+    return listen(`\0dragoman-${hashOf(folder)}`);
+  }
+}
+
+const hashOf = (folder: string): string => createHash('sha256').update(realpathSync(folder)).digest('hex').slice(0, 32);
 
 /** Undefined when another process has it. */
 async function take(path: string): Promise<Server | undefined> {
@@ -56,7 +77,7 @@ async function take(path: string): Promise<Server | undefined> {
 
 /** A socket's path has at most 107 bytes; through the open folder a long one becomes short. */
 function socketPath(folder: string, directory: number | undefined): string {
-  if (directory === undefined) return `\\\\.\\pipe\\dragoman-${createHash('sha256').update(folder).digest('hex').slice(0, 32)}`;
+  if (directory === undefined) return `\\\\.\\pipe\\dragoman-${hashOf(folder)}`;
   const path = join(folder, 'lock.socket');
   return process.platform === 'linux' && Buffer.byteLength(path) > 80 ? `/proc/self/fd/${directory}/lock.socket` : path;
 }
@@ -71,13 +92,13 @@ function listen(path: string): Promise<Server | undefined> {
 }
 
 function answers(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     const socket = connect(path);
     socket.once('connect', () => {
       socket.destroy();
       resolve(true);
     });
-    socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'EAGAIN'));
+    socket.once('error', (error: NodeJS.ErrnoException) => (error.code === 'EACCES' ? reject(error) : resolve(error.code === 'EAGAIN')));
   });
 }
 

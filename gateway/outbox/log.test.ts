@@ -210,7 +210,7 @@ describe('damage in the middle', () => {
       using copied = tempFolder();
       const copy = copied.path;
       cpSync(folder.path, copy, { recursive: true });
-      rot(join(copy, 'state'), slot * 32_768 + 30);
+      rot(join(copy, 'state'), slot * 65_536 + 30);
       await using outbox = await openOutbox(settings(copy));
       expect((await drain(outbox)).map((e) => e.n ?? e.gap)).toEqual([1]);
       expect(outbox.counters().nextSequence).toBe(2);

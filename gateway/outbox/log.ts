@@ -5,12 +5,10 @@ import { type EncodedBlock, encodeBlock } from './block.ts';
 import type { Group, LogSettings, Opened, Saved, StoredGap, StuckCause } from './messages.ts';
 import { type LogSegment, type Recovered, recover } from './recovery.ts';
 import { segmentName } from './segment.ts';
-import { type State, StateFile } from './state-file.ts';
+import { type State, StateFile, stateBytes } from './state-file.ts';
 
 /** So many sequence numbers are claimed in the state file at a time; a damaged tail costs at most as many. */
 const reserveStep = 10_000;
-/** The state file. */
-const fixedBytes = 64 * 1024;
 
 /** A group was not written; the log is as it was before. */
 export class StuckError extends Error {
@@ -68,7 +66,7 @@ export class SegmentLog {
     this.#nextOrdinal = found.nextOrdinal;
     this.#readings = found.readings;
     this.#lastGapId = found.lastGapId;
-    this.#totalBytes = fixedBytes + this.segments.reduce((sum, s) => sum + s.bytes, 0);
+    this.#totalBytes = stateBytes + this.segments.reduce((sum, s) => sum + s.bytes, 0);
     const last = this.segments.at(-1);
     // Opened before anything is changed: a disk that can only be read is refused here.
     if (last) this.#active = { segment: last, fd: openSync(this.path(last.number), 'r+') };

@@ -1,6 +1,6 @@
 import { type ChunkPool, grown } from './chunks.ts';
 import type { Portion } from './ledger.ts';
-import type { Group, StoredGap } from './messages.ts';
+import type { Group, Item, StoredGap } from './messages.ts';
 
 /** Bytes of a block; below what the hubs that we know take as one message. */
 export const blockBytes = 190_000;
@@ -116,4 +116,11 @@ export class Packer implements Portion {
   release(): void {
     this.#pool.give(this.#chunk);
   }
+}
+
+/** Takes what the worker left in the memory of the group, before that is used again. */
+export function filled(item: Item, group: Packer): Item {
+  if (!('batch' in item) || !item.batch.inGroup) return item;
+  const { inGroup, ...batch } = item.batch;
+  return { batch: { ...batch, body: group.copy(...inGroup) } };
 }

@@ -3,7 +3,7 @@ import { crc32 } from 'node:zlib';
 import type { Saved, StoredGap } from './messages.ts';
 
 /**
- * The few facts that must outlive the segments, in a file whose room is taken once: two slots of 32 KiB that are written in turn
+ * The few facts that must outlive the segments, in a file whose room is taken once: two slots of 64 KiB that are written in turn
  * and in place, so that it can be written on a full disk and a torn write leaves the other slot.
  */
 export interface State {
@@ -24,7 +24,8 @@ export interface State {
   readonly activeSegment: number;
 }
 
-const slotBytes = 32 * 1024;
+const slotBytes = 64 * 1024;
+export const stateBytes = 2 * slotBytes;
 const headBytes = 24;
 const slotMagic = 0x53424744; // "DGBS"
 

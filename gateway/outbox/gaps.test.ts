@@ -1,0 +1,67 @@
+import { describe, expect, test } from 'vitest';
+import type { GapRecord } from './contract.ts';
+import { GapBook } from './gaps.ts';
+import { stateBytes } from './state-file.ts';
+
+const book = (): GapBook => new GapBook({ head: 0, headReadings: 0, gaps: [], lastGapId: 0, told: [] });
+const gap = (more: Partial<GapRecord>): GapRecord => ({ fromMs: 10, toMs: 20, readings: 5, reason: 'overflow', ...more });
+
+describe('losses become one record', () => {
+  test.for([
+    { rule: 'when they touch', a: { firstSequence: 1, lastSequence: 4 }, b: { firstSequence: 5, lastSequence: 9 }, acked: 100, records: 1 },
+    {
+      rule: 'not over a number that the hub has',
+      a: { firstSequence: 1, lastSequence: 4 },
+      b: { firstSequence: 7, lastSequence: 9 },
+      acked: 5,
+      records: 2,
+    },
+    {
+      rule: 'over numbers that are lost, too, or come later',
+      a: { firstSequence: 6, lastSequence: 7 },
+      b: { firstSequence: 9, lastSequence: 9 },
+      acked: 5,
+      records: 1,
+    },
+    { rule: 'when none had a number', a: {}, b: {}, acked: 0, records: 1 },
+    { rule: 'not when only one had a number', a: {}, b: { firstSequence: 1, lastSequence: 1 }, acked: 0, records: 2 },
+    { rule: 'not with different reasons', a: { reason: 'expired' }, b: {}, acked: 0, records: 2 },
+    { rule: 'not of different points', a: { equipment: 'a', point: 'x' }, b: { equipment: 'a', point: 'y' }, acked: 0, records: 2 },
+  ])('$rule', ({ a, b, acked, records }) => {
+    const gaps = book();
+    gaps.acked(acked);
+    gaps.note(gap(a));
+    gaps.note(gap({ fromMs: 5, toMs: 7, ...b }));
+    const told = gaps.take();
+    expect(told).toHaveLength(records);
+    expect(told.reduce((sum, g) => sum + g.readings, 0)).toBe(10);
+    if (records === 1) expect(told[0]).toMatchObject({ fromMs: 5, toMs: 20 });
+  });
+});
+
+test('however many kinds of loss there are, the sum is exact and the state file has room for them', () => {
+  const gaps = book();
+  const long = 'x'.repeat(64);
+  for (let round = 0; round < 3; round++) {
+    for (let n = 0; n < 1000; n++)
+      gaps.note(
+        gap({ reason: `${n} ${'because '.repeat(50)}`, equipment: long, point: long, firstSequence: n * 10, lastSequence: n * 10 + 1 }),
+      );
+    if (round < 2) gaps.take();
+  }
+  for (let n = 0; n < 1000; n++) gaps.tellOnce(n * 10, n * 10 + 1);
+  const saved = gaps.saved(0, 0);
+  expect(saved.gaps.reduce((sum, g) => sum + g.readings, 0)).toBe(15_000);
+  expect(JSON.stringify(saved).length).toBeLessThan(stateBytes / 2 - 1_000);
+});
+
+test('a record that could not be written waits again, under the same id', () => {
+  const gaps = book();
+  gaps.note(gap({}));
+  const taken = gaps.take();
+  expect(gaps.waiting).toBe(0);
+  gaps.refused(taken);
+  expect(gaps.take()).toEqual(taken);
+  gaps.written(taken);
+  expect(gaps.saved(0, 0).gaps).toEqual([]);
+});
