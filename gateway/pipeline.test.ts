@@ -116,9 +116,12 @@ test('a point that stops answering says so within staleAfter, once, and comes ba
   expect(out[2]).toMatchObject({ value: 5 });
 });
 
-test('a point that never answered is bad after staleAfter, too', () => {
-  const { out, clock, pipeline } = harness([point('a')]);
-  clock.mono = 301;
+test('a point that never answered is bad after five seconds, or staleAfter where that is longer', () => {
+  const { out, clock, pipeline } = harness([point('a'), point('slow', { staleAfterMs: 60_000 })]);
+  clock.mono = 4_999;
+  pipeline.sweep();
+  expect(out).toEqual([]);
+  clock.mono = 5_001;
   pipeline.sweep();
   expect(out).toMatchObject([{ point: 'a', quality: 'bad', status: 'BadWaitingForInitialData' }]);
 });

@@ -157,8 +157,10 @@ export class Pipeline {
     const { points } = s.equipment;
     for (let index = 0; index < points.length; index++) {
       const point = points[index]!;
-      if (s.qualities[index] !== 'bad' && now - s.seenMono[index]! > point.staleAfterMs) {
-        this.#turnBad(index, staleState(s.qualities[index] === undefined, point.staleAfterMs), now);
+      const never = s.qualities[index] === undefined;
+      const patienceMs = never ? Math.max(point.staleAfterMs, firstValueMs) : point.staleAfterMs;
+      if (s.qualities[index] !== 'bad' && now - s.seenMono[index]! > patienceMs) {
+        this.#turnBad(index, staleState(never, patienceMs), now);
       } else if (this.#heartbeats && s.qualities[index] !== undefined && point.atLeastEveryMs !== undefined) {
         if (now - s.reportedMono[index]! < point.atLeastEveryMs) continue;
         this.counters.sampled++;
@@ -201,6 +203,9 @@ function convertSample(
 const nothingCame: SampleState = { status: statuses.BadNoData, reason: 'the machine gave no value' };
 
 const staleStates = new Map<number, SampleState>();
+
+/** A first connection takes its time (libraries load, certificates are made); a link that fails says so by itself, at once. */
+const firstValueMs = 5_000;
 
 function staleState(neverSeen: boolean, staleAfterMs: number): SampleState {
   const key = neverSeen ? -staleAfterMs : staleAfterMs;
