@@ -44,6 +44,8 @@ async function yamlFilesIn(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   return entries
     .filter((entry) => /\.ya?ml$/i.test(entry.name) && !entry.isDirectory())
+    // The gateway's own configuration often lies beside its mappings.
+    .filter((entry) => !/^dragoman\.ya?ml$/i.test(entry.name))
     .map((entry) => join(entry.parentPath, entry.name))
     .filter((file) => !/(^|[\\/])(\.[^\\/.][^\\/]*|node_modules)([\\/]|$)/.test(file.slice(folder.length)));
 }
