@@ -1,174 +1,215 @@
-import { type AddressInfo, createServer, type Socket } from 'node:net';
-import type { RawValue } from '../../model/value.ts';
-
-import { encodeRegisters } from './encode.ts';
-import { crc16 } from './framing/crc.ts';
-import { answer, type UnitImage, unitImage } from './simulators/image.ts';
-import { type ByteOrder, type ModbusType, typeShape } from './types.ts';
-
-/** How the simulated line or gateway misbehaves; settable while it runs. Times in ms. */
-export interface Misbehaviour {
-  delayMs: number;
-  /** Answers are held back this long once, for as many requests as `lateAnswers` says; the next requests are answered in time. */
-  lateMs: number;
-  lateAnswers: number;
-  duplicate: boolean;
-  /** Added to the unit id, and to the transaction id, of each answer. */
-  unitOffset: number;
-  transactionOffset: number;
-  /** Sent instead of the next answer, once. */
-  instead: Uint8Array | undefined;
-  /** Accepts, never answers. */
-  frozen: boolean;
-}
+import { createServer, type Socket } from 'node:net';
+import { AsciiFramer } from './framing/ascii.ts';
+import type { Framer, FrameSink } from './framing/framing.ts';
+import { RtuRequestFramer } from './framing/rtu-request.ts';
+import { TcpFramer } from './framing/tcp.ts';
+import type { Framing, ModbusSettings } from './settings.ts';
+import { SimulatedUnit } from './simulated-unit.ts';
 
 export interface ModbusSimulatorOptions {
-  /** Default 0: any free one. */
-  readonly port?: number;
   readonly host?: string;
-  readonly framing?: 'tcp' | 'rtu-over-tcp';
+  /** 0, the default: any free one. */
+  readonly port?: number;
+  readonly serial?: NonNullable<ModbusSettings['serial']>;
+  readonly framing?: Framing;
+  /** Unit ids that exist from the start; others stay silent, as on a serial line. Default: 1. */
   readonly units?: readonly number[];
 }
 
+/** A request as it came, and the answer the machine would give. */
+export interface SimulatedRequest {
+  readonly unitId: number;
+  /** -1 where the framing has none. */
+  readonly transaction: number;
+  readonly pdu: Uint8Array;
+  /** How many came before, on all connections. */
+  readonly number: number;
+}
+
+/** Instead of the usual answer. Several frames may be sent, each after its delay. */
+export type Misbehaviour = 'answer' | 'silence' | 'reset' | readonly Frame[];
+export type Frame =
+  | { readonly raw: Uint8Array; readonly afterMs?: number }
+  | { readonly unitId?: number; readonly transaction?: number; readonly pdu?: Uint8Array; readonly afterMs?: number };
+
+/** A Modbus machine, or several behind one gateway, on loopback or a serial line. */
 export interface ModbusSimulator extends AsyncDisposable {
+  readonly host: string;
   readonly port: number;
-  readonly behave: Misbehaviour;
-  /** Requests seen so far, as `unit function start count`. */
-  readonly requests: string[];
-  readonly connections: number;
-  unit(id: number): UnitImage;
-  /** Puts a typed value into holding registers from `start` on. */
-  set(unitId: number, start: number, type: ModbusType, value: RawValue, byteOrder?: ByteOrder): void;
-  /** Cuts every connection with RST. */
+  unit(id?: number): SimulatedUnit;
+  /** Decides about each request, when set. */
+  behave: ((request: SimulatedRequest) => Misbehaviour) | undefined;
+  /** Connections accepted since the start, and those open now. */
+  readonly accepted: number;
+  readonly open: number;
+  readonly requests: number;
+  /** Every open connection ends with a TCP reset, or in an orderly way. */
+  reset(): void;
+  hangUp(): void;
+  /** Stops listening and ends everything. */
+  close(): Promise<void>;
+}
+
+/** Listens, or opens the serial line; rejects when that is not possible. */
+export async function startModbusSimulator(options: ModbusSimulatorOptions = {}): Promise<ModbusSimulator> {
+  const framing = options.framing ?? (options.serial ? 'rtu' : 'tcp');
+  const machine = new Machine(framing, options.units ?? [1]);
+  const end = options.serial ? await openLine(machine, options.serial) : undefined;
+  const listener = end ? undefined : await listen(machine, options);
+  const simulator: ModbusSimulator = {
+    host: options.host ?? '127.0.0.1',
+    port: listener?.port ?? 0,
+    unit: (id = 1) => machine.unit(id),
+    get behave() {
+      return machine.behave;
+    },
+    set behave(behave) {
+      machine.behave = behave;
+    },
+    get accepted() {
+      return listener?.accepted() ?? 0;
+    },
+    get open() {
+      return listener?.sockets.size ?? 0;
+    },
+    get requests() {
+      return machine.requests;
+    },
+    reset: () => listener?.sockets.forEach((socket) => void socket.resetAndDestroy()),
+    hangUp: () => listener?.sockets.forEach((socket) => void socket.end()),
+    close: async () => {
+      await (end ?? listener?.close)?.();
+    },
+    [Symbol.asyncDispose]: () => simulator.close(),
+  };
+  return simulator;
+}
+
+interface Line {
+  write(bytes: Uint8Array): void;
   reset(): void;
 }
 
-/** A Modbus TCP (or RTU over TCP) machine on loopback, strict where the standard is and as wrong as a test wants it. */
-export async function startModbusSimulator(options: ModbusSimulatorOptions = {}): Promise<ModbusSimulator> {
-  const units = new Map((options.units ?? [1]).map((id) => [id, unitImage()]));
-  const behave: Misbehaviour = {
-    delayMs: 0,
-    lateMs: 0,
-    lateAnswers: 0,
-    duplicate: false,
-    unitOffset: 0,
-    transactionOffset: 0,
-    instead: undefined,
-    frozen: false,
-  };
-  const requests: string[] = [];
-  const sockets = new Set<Socket>();
-  let connections = 0;
-  const rtu = options.framing === 'rtu-over-tcp';
-  const serve = (socket: Socket, unitId: number, transaction: number, pdu: Uint8Array): void => {
-    if (requests.length < 100_000)
-      requests.push(`${unitId} ${pdu[0]} ${((pdu[1] ?? 0) << 8) | (pdu[2] ?? 0)} ${((pdu[3] ?? 0) << 8) | (pdu[4] ?? 0)}`);
-    const image = units.get(unitId);
-    if (behave.frozen || image?.silent) return;
-    // A gateway says that it has no way there (0x0B: the target does not answer).
-    const reply = image ? answer(image, pdu) : Uint8Array.of((pdu[0] ?? 0) | 0x80, 0x0b);
-    const unit = (unitId + behave.unitOffset) & 0xff;
-    const whole = rtu ? rtuFrame(unit, reply) : tcpFrame((transaction + behave.transactionOffset) & 0xffff, unit, reply);
-    let wait = behave.delayMs;
-    if (behave.lateAnswers > 0) {
-      behave.lateAnswers--;
-      wait = behave.lateMs;
+/** The units and how they answer, whatever the wire. */
+class Machine {
+  readonly framing: Framing;
+  readonly #units = new Map<number, SimulatedUnit>();
+  behave: ModbusSimulator['behave'];
+  requests = 0;
+
+  constructor(framing: Framing, units: readonly number[]) {
+    this.framing = framing;
+    for (const id of units) this.unit(id);
+  }
+
+  unit(id: number): SimulatedUnit {
+    let unit = this.#units.get(id);
+    if (!unit) {
+      unit = new SimulatedUnit();
+      this.#units.set(id, unit);
     }
-    const bytes = behave.instead ?? whole;
-    behave.instead = undefined;
-    const send = (): void => {
-      if (socket.destroyed) return;
-      socket.write(bytes);
-      if (behave.duplicate) socket.write(bytes);
+    return unit;
+  }
+
+  /** What takes the bytes of one connection. */
+  attach(line: Line): (chunk: Uint8Array) => void {
+    const framer: Framer = this.framing === 'tcp' ? new TcpFramer() : this.framing === 'ascii' ? new AsciiFramer() : new RtuRequestFramer();
+    let ready: Buffer[] = [];
+    const sink: FrameSink = {
+      frame: (unitId, transaction, bytes, start, end) => {
+        const answer = this.#take(line, framer, unitId, transaction, bytes.subarray(start, end));
+        if (answer) ready.push(answer);
+      },
+      garbage: () => {},
+      broken: () => line.reset(),
     };
-    if (wait > 0) setTimeout(send, wait);
-    else send();
-  };
+    return (chunk) => {
+      framer.push(chunk, undefined, sink);
+      if (ready.length === 0) return;
+      line.write(ready.length === 1 ? ready[0]! : Buffer.concat(ready));
+      ready = [];
+    };
+  }
+
+  /** The frame to send now; undefined when there is none, or it comes later. */
+  #take(line: Line, framer: Framer, unitId: number, transaction: number, pdu: Uint8Array): Buffer | undefined {
+    const number = this.requests++;
+    const unit = this.#units.get(unitId);
+    const wish = this.behave?.({ unitId, transaction, pdu, number }) ?? 'answer';
+    if (wish === 'silence' || !unit || unit.silent) return undefined;
+    if (wish === 'reset') {
+      line.reset();
+      return undefined;
+    }
+    const usual = unit.answer(pdu);
+    if (wish === 'answer') {
+      const frame = framer.encode(unitId, transaction, usual);
+      if (unit.delayMs === 0) return frame;
+      setTimeout(() => line.write(frame), unit.delayMs).unref();
+      return undefined;
+    }
+    for (const frame of wish) {
+      const bytes =
+        'raw' in frame ? frame.raw : framer.encode(frame.unitId ?? unitId, frame.transaction ?? transaction, frame.pdu ?? usual);
+      if (frame.afterMs) setTimeout(() => line.write(bytes), frame.afterMs).unref();
+      else line.write(bytes);
+    }
+    return undefined;
+  }
+}
+
+interface Listener {
+  readonly port: number;
+  readonly sockets: ReadonlySet<Socket>;
+  accepted(): number;
+  close(): Promise<void>;
+}
+
+async function listen(machine: Machine, { host = '127.0.0.1', port = 0 }: ModbusSimulatorOptions): Promise<Listener> {
+  const sockets = new Set<Socket>();
+  let accepted = 0;
   const server = createServer({ noDelay: true }, (socket) => {
-    connections++;
+    accepted++;
     sockets.add(socket);
-    socket.on('close', () => sockets.delete(socket)).on('error', () => {});
-    socket.on('data', rtu ? rtuReader(socket, serve) : tcpReader(socket, serve));
+    socket.on('close', () => sockets.delete(socket));
+    socket.on('error', () => {});
+    const line: Line = {
+      write: (bytes) => {
+        if (socket.writable) socket.write(bytes);
+      },
+      reset: () => void socket.resetAndDestroy(),
+    };
+    socket.on('data', machine.attach(line));
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(options.port ?? 0, options.host ?? '127.0.0.1', resolve);
+    server.listen(port, host, () => resolve());
   });
-  const unit = (id: number): UnitImage => {
-    const image = units.get(id);
-    if (!image) throw new Error(`the simulator has no unit ${id}`);
-    return image;
-  };
+  const address = server.address();
   return {
-    port: (server.address() as AddressInfo).port,
-    behave,
-    requests,
-    get connections() {
-      return connections;
-    },
-    unit,
-    set(unitId, start, type, value, byteOrder = 'ABCD') {
-      const count = typeShape(type).registers ?? 1;
-      const bytes = encodeRegisters({ type, byteOrder, count, array: false } as Parameters<typeof encodeRegisters>[0], value);
-      for (let i = 0; i < bytes.length / 2; i++) unit(unitId).holding.set(start + i, bytes.readUInt16BE(i * 2));
-    },
-    reset() {
-      for (const socket of sockets) socket.resetAndDestroy();
-    },
-    async [Symbol.asyncDispose]() {
-      for (const socket of sockets) socket.destroy();
-      await new Promise<void>((resolve) => server.close(() => resolve()));
-    },
+    port: typeof address === 'object' && address ? address.port : port,
+    sockets,
+    accepted: () => accepted,
+    close: () =>
+      new Promise((resolve) => {
+        for (const socket of sockets) socket.destroy();
+        server.close(() => resolve());
+      }),
   };
 }
 
-type Serve = (socket: Socket, unitId: number, transaction: number, pdu: Uint8Array) => void;
-
-function tcpReader(socket: Socket, serve: Serve): (chunk: Buffer) => void {
-  let held: Buffer = Buffer.alloc(0);
-  return (chunk) => {
-    held = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
-    while (held.length >= 8) {
-      const length = held.readUInt16BE(4);
-      if (held.readUInt16BE(2) !== 0 || length < 2 || length > 254) {
-        socket.destroy();
-        return;
-      }
-      if (held.length < 6 + length) return;
-      serve(socket, held[6]!, held.readUInt16BE(0), held.subarray(7, 6 + length));
-      held = held.subarray(6 + length);
-    }
+async function openLine(machine: Machine, { path, ...line }: NonNullable<ModbusSettings['serial']>): Promise<() => Promise<void>> {
+  const { SerialPort } = await import('serialport');
+  const port = new SerialPort({ path, ...line, autoOpen: false });
+  await new Promise<void>((resolve, reject) => port.open((error) => (error ? reject(error) : resolve())));
+  const write = (bytes: Uint8Array): void => {
+    if (port.isOpen) port.write(bytes);
   };
-}
-
-/** Requests of the functions that are served have 8 bytes, or say their own length in the seventh. */
-function rtuReader(socket: Socket, serve: Serve): (chunk: Buffer) => void {
-  let held: Buffer = Buffer.alloc(0);
-  return (chunk) => {
-    held = Buffer.concat([held, chunk]);
-    while (held.length >= 8) {
-      const size = held[1] === 15 || held[1] === 16 ? 9 + held[6]! : 8;
-      if (held.length < size) return;
-      const frame = held.subarray(0, size);
-      held = held.subarray(size);
-      if (crc16(frame, 0, size - 2) === frame.readUInt16LE(size - 2)) serve(socket, frame[0]!, 0, frame.subarray(1, size - 2));
-    }
-  };
-}
-
-function tcpFrame(transaction: number, unitId: number, pdu: Uint8Array): Buffer {
-  const frame = Buffer.alloc(7 + pdu.length);
-  frame.writeUInt16BE(transaction, 0);
-  frame.writeUInt16BE(pdu.length + 1, 4);
-  frame[6] = unitId;
-  frame.set(pdu, 7);
-  return frame;
-}
-
-function rtuFrame(unitId: number, pdu: Uint8Array): Buffer {
-  const frame = Buffer.alloc(3 + pdu.length);
-  frame[0] = unitId;
-  frame.set(pdu, 1);
-  frame.writeUInt16LE(crc16(frame, 0, frame.length - 2), frame.length - 2);
-  return frame;
+  port.on('data', machine.attach({ write, reset: () => {} }));
+  port.on('error', () => {});
+  return () =>
+    new Promise((resolve) => {
+      if (port.isOpen) port.close(() => resolve());
+      else resolve();
+    });
 }

@@ -1,93 +1,121 @@
-import { startModbusSimulator } from '../simulator.ts';
-import { refusedKey } from './image.ts';
+import { type ModbusSimulator, startModbusSimulator } from '../simulator.ts';
 
 export interface CookerOptions {
-  readonly port: number;
-  /** Where it listens; 127.0.0.1 by default. */
   readonly host?: string;
-  /** Told when a fault begins and when it is over. Without it the cooker has no faults. */
-  readonly onFault?: (fault: CookerFault) => void;
-  /** A fault begins about this often, in ms; default a minute. */
+  readonly port?: number;
+  /** How often its values move. */
+  readonly stepMs?: number;
+  /** Time from one fault to the next; 0 for a machine that never fails. */
   readonly faultEveryMs?: number;
+  /** Told what begins and what ends, in words for people. */
+  readonly onFault?: (text: string) => void;
 }
 
-export interface CookerFault {
-  readonly kind: 'sensor' | 'register' | 'silence';
-  readonly active: boolean;
-  /** For people: `the motor current sensor of the cooker is broken`. */
-  readonly text: string;
+/** Where the cooker keeps its values; the mapping of the demo names the same places. */
+export const cookerPlaces = {
+  jacketTemperature: 'holding 100',
+  motorCurrent: 'holding 102',
+  state: 'holding 110',
+  flags: 'holding 111',
+  batchId: 'holding 120',
+  setpoint: 'holding 200',
+  heaterEnable: 'coil 4',
+} as const;
+
+const states = { stopped: 0, running: 1 } as const;
+const overheatBit = 1 << 3;
+const sensorBreak = 0xffff;
+
+/**
+ * A jacketed candy cooker of 2009: heats towards its setpoint, cooks a batch, rests, begins the next one.
+ * Unit 1 on Modbus TCP. Its faults come in turns: a broken current sensor, a register that fails, a silence of some seconds.
+ */
+export async function startCooker(options: CookerOptions = {}): Promise<ModbusSimulator> {
+  const { stepMs = 250, faultEveryMs = 20_000, onFault = () => {} } = options;
+  const simulator = await startModbusSimulator({ host: options.host ?? '127.0.0.1', port: options.port ?? 0, units: [1] });
+  const cooker = new Cooker(simulator);
+  const timers = [setInterval(() => cooker.step(stepMs / 1000), stepMs)];
+  const ends = new Set<NodeJS.Timeout>();
+  if (faultEveryMs > 0) timers.push(setInterval(() => cooker.nextFault(faultEveryMs, onFault, ends), faultEveryMs));
+  const close = simulator.close.bind(simulator);
+  simulator.close = async () => {
+    for (const timer of [...timers, ...ends]) clearTimeout(timer);
+    await close();
+  };
+  return simulator;
 }
 
-export interface Cooker extends AsyncDisposable {
-  readonly port: number;
-}
+class Cooker {
+  readonly #unit;
+  #temperature = 24;
+  #clock = 0;
+  #batch = 1_311_768_468_603_649_775n;
+  #sensorBroken = false;
+  #faults = 0;
 
-const tickMs = 200;
-const cycleSeconds = 40;
-const states = { stopped: 0, running: 1, fault: 9 } as const;
-const faults = [
-  {
-    kind: 'sensor',
-    ms: 4_000,
-    begins: 'the motor current sensor of the cooker is broken',
-    ends: 'the motor current sensor of the cooker works again',
-  },
-  { kind: 'register', ms: 6_000, begins: 'the cooker refuses register 111', ends: 'the cooker answers for register 111 again' },
-  { kind: 'silence', ms: 6_000, begins: 'the cooker does not answer any more', ends: 'the cooker answers again' },
-] as const;
+  constructor(simulator: ModbusSimulator) {
+    this.#unit = simulator.unit(1);
+    this.#unit.set(cookerPlaces.setpoint, 1150, { type: 'int16' });
+    this.#unit.set(cookerPlaces.heaterEnable, true);
+    this.step(0);
+  }
 
-/** A jacketed cooker that heats batch after batch; unit 1, registers as in examples/candy-factory. */
-export async function startCooker(options: CookerOptions): Promise<Cooker> {
-  const simulator = await startModbusSimulator({ port: options.port, ...(options.host === undefined ? {} : { host: options.host }) });
-  const unit = simulator.unit(1);
-  const begun = Date.now();
-  // Documented blocks read whole, also where nothing of interest lies; everything else is exception 2.
-  for (let register = 100; register < 124; register++) unit.holding.set(register, 0);
-  for (let coil = 0; coil < 8; coil++) unit.coil.set(coil, false);
-  unit.coil.set(4, true);
-  simulator.set(1, 200, 'int16', 950);
-  let sensorBroken = false;
-  const move = (): void => {
-    const seconds = (Date.now() - begun) / 1_000;
-    const phase = (seconds % cycleSeconds) / cycleSeconds;
-    const running = phase < 0.85;
-    const temperature = running ? 62 + 33 * (1 - Math.exp(-4 * phase)) + 0.6 * Math.sin(seconds / 3) : 93 - 120 * (phase - 0.85);
-    simulator.set(1, 100, 'float32', Math.round(temperature * 1_000) / 1_000, 'CDAB');
-    simulator.set(1, 102, 'uint16', sensorBroken ? 0xffff : Math.round(running ? 118 + 9 * Math.sin(seconds / 2) : 4));
-    simulator.set(1, 110, 'uint16', running ? states.running : states.stopped);
-    simulator.set(1, 111, 'uint16', temperature > 95.2 ? 0b1000 : 0);
-    simulator.set(1, 120, 'uint64', 1311768468603649775n + BigInt(Math.floor(seconds / cycleSeconds)));
-  };
-  move();
-  const moving = setInterval(move, tickMs);
+  /** A batch takes two minutes: heating and cooking, then twenty seconds of rest. */
+  step(seconds: number): void {
+    this.#clock += seconds;
+    if (this.#clock >= 120) {
+      this.#clock = 0;
+      this.#batch++;
+    }
+    const running = this.#clock < 100;
+    const setpoint = ((this.#unit.get(cookerPlaces.setpoint) << 16) >> 16) / 10;
+    const heating = running && this.#unit.get(cookerPlaces.heaterEnable) === 1;
+    const target = heating ? setpoint : 24;
+    this.#temperature += (target - this.#temperature) * Math.min(1, seconds * (heating ? 0.08 : 0.02));
+    const shown = this.#temperature + Math.sin(this.#clock * 1.7) * 0.3;
+    const amperes = running ? 23 + Math.sin(this.#clock * 0.9) * 1.5 : 0;
+    this.#unit.set(cookerPlaces.jacketTemperature, Math.round(shown * 1000) / 1000, { type: 'float32', byteOrder: 'CDAB' });
+    this.#unit.set(cookerPlaces.motorCurrent, this.#sensorBroken ? sensorBreak : Math.round(amperes * 10));
+    this.#unit.set(cookerPlaces.state, running ? states.running : states.stopped);
+    this.#unit.set(cookerPlaces.flags, shown > 130 ? overheatBit : 0);
+    this.#unit.set(cookerPlaces.batchId, this.#batch, { type: 'uint64' });
+  }
 
-  let turn = 0;
-  let ending: NodeJS.Timeout | undefined;
-  const setFault = (kind: CookerFault['kind'], active: boolean): void => {
-    if (kind === 'sensor') sensorBroken = active;
-    else if (kind === 'silence') unit.silent = active;
-    else if (active) unit.refused.set(refusedKey('holding', 111), 2);
-    else unit.refused.clear();
-    move();
-  };
-  const { onFault } = options;
-  const begin = (): void => {
-    const fault = faults[turn++ % faults.length]!;
-    setFault(fault.kind, true);
-    onFault?.({ kind: fault.kind, active: true, text: fault.begins });
-    ending = setTimeout(() => {
-      setFault(fault.kind, false);
-      onFault?.({ kind: fault.kind, active: false, text: fault.ends });
-    }, fault.ms);
-  };
-  const troubling = onFault ? setInterval(begin, Math.max(8_000, options.faultEveryMs ?? 60_000)) : undefined;
-  return {
-    port: simulator.port,
-    async [Symbol.asyncDispose]() {
-      clearInterval(moving);
-      clearInterval(troubling);
-      clearTimeout(ending);
-      await simulator[Symbol.asyncDispose]();
-    },
-  };
+  /** The three faults in turns, each over well before the next one. */
+  nextFault(everyMs: number, tell: (text: string) => void, ends: Set<NodeJS.Timeout>): void {
+    const lasts = (share: number, mostMs: number): number => Math.min(everyMs * share, mostMs);
+    const until = (ms: number, end: () => void, text: string): void => {
+      const timer = setTimeout(() => {
+        ends.delete(timer);
+        end();
+        tell(text);
+      }, ms);
+      ends.add(timer);
+    };
+    switch (this.#faults++ % 3) {
+      case 0:
+        this.#sensorBroken = true;
+        tell('cooker: the current sensor breaks (motor_current reads 0xFFFF)');
+        until(lasts(0.3, 6_000), () => this.#repairSensor(), 'cooker: the current sensor is back');
+        return;
+      case 1: {
+        const end = this.#unit.refuse(cookerPlaces.batchId, 4, 4);
+        tell('cooker: the registers of batch_id fail (exception 4)');
+        until(lasts(0.4, 8_000), end, 'cooker: the registers of batch_id answer again');
+        return;
+      }
+      default:
+        this.#unit.silent = true;
+        tell('cooker: does not answer any more');
+        until(lasts(0.35, 7_000), () => this.#wake(), 'cooker: answers again');
+    }
+  }
+
+  #repairSensor(): void {
+    this.#sensorBroken = false;
+  }
+
+  #wake(): void {
+    this.#unit.silent = false;
+  }
 }
