@@ -42,12 +42,14 @@ export async function listYamlFiles(paths: readonly string[]): Promise<Listed> {
 
 async function yamlFilesIn(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  return entries
-    .filter((entry) => /\.ya?ml$/i.test(entry.name) && !entry.isDirectory())
-    // The gateway's own configuration often lies beside its mappings.
-    .filter((entry) => !/^dragoman\.ya?ml$/i.test(entry.name))
-    .map((entry) => join(entry.parentPath, entry.name))
-    .filter((file) => !/(^|[\\/])(\.[^\\/.][^\\/]*|node_modules)([\\/]|$)/.test(file.slice(folder.length)));
+  return (
+    entries
+      .filter((entry) => /\.ya?ml$/i.test(entry.name) && !entry.isDirectory())
+      // The gateway's own configuration often lies beside its mappings.
+      .filter((entry) => !/^dragoman\.ya?ml$/i.test(entry.name))
+      .map((entry) => join(entry.parentPath, entry.name))
+      .filter((file) => !/(^|[\\/])(\.[^\\/.][^\\/]*|node_modules)([\\/]|$)/.test(file.slice(folder.length)))
+  );
 }
 
 /** The text of a file, or the one problem that says why there is none. Never reads more than a mapping may hold. */
