@@ -39,6 +39,7 @@ class Reference {
   readonly arrived: TestEvent[] = [];
   readonly readingsOf = new Map<number, number>();
   under: OutboxBatch[] = [];
+  handedThrough = 0;
 }
 
 async function apply(step: Operation, outbox: Outbox, reference: Reference): Promise<void> {
@@ -55,7 +56,11 @@ async function apply(step: Operation, outbox: Outbox, reference: Reference): Pro
       const under = reference.under.reduce((sum, batch) => sum + batch.events, 0);
       if (outbox.counters().pendingEvents <= under) break;
       const batch = await take(outbox, step, 200);
-      if (batch) reference.under.push(batch);
+      if (!batch) break;
+      // In order, and nothing twice unless the link was lost.
+      expect(batch.firstSequence).toBeGreaterThan(reference.handedThrough);
+      reference.handedThrough = batch.lastSequence;
+      reference.under.push(batch);
       break;
     }
     case 'acknowledge': {
@@ -78,6 +83,7 @@ async function apply(step: Operation, outbox: Outbox, reference: Reference): Pro
     case 'rewind':
       outbox.rewind();
       reference.under = [];
+      reference.handedThrough = 0;
       break;
     default:
   }
@@ -108,7 +114,7 @@ test.for([{ whenFull: 'drop-oldest' as const }, { whenFull: 'refuse-new' as cons
               await outbox[Symbol.asyncDispose]();
               outbox = await openOutbox(some);
               expect(outbox.counters()).toMatchObject({ recovered: pending, queued: pending, acked: 0, dropped: 0 });
-              Object.assign(reference, { queued: pending, acked: 0, under: [] });
+              Object.assign(reference, { queued: pending, acked: 0, under: [], handedThrough: 0 });
             } else await apply(step, outbox, reference);
             agrees(outbox, reference);
           }
