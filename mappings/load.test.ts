@@ -82,6 +82,19 @@ describe('files and folders', () => {
     expect(process.memoryUsage().rss - before).toBeLessThan(50e6);
   });
 
+  test('a large file is read only as plain YAML, and told where it is not', () => {
+    const many = Array.from({ length: 60_000 }, (_, i) => `  p${i}: { at: cell ${i}, description: a point among very many others }\n`).join(
+      '',
+    );
+    expect(compile(machine('m-1', `${many}  last: { at: cell 1\n`)).problems).toMatchObject([{ rule: 'file-too-large', line: 60_004 }]);
+  });
+
+  test('a flood of problems ends at a thousand', () => {
+    const { problems } = compile(machine('m-1', Array.from({ length: 2_000 }, (_, i) => `  p${i}: { at: nowhere }\n`).join('')));
+    expect(problems).toHaveLength(1_001);
+    expect(problems.at(-1)).toMatchObject({ rule: 'too-many-problems', message: '1000 more problems of this file are not shown' });
+  });
+
   test('a missing path, an empty folder, a link to nowhere', async () => {
     using folder = written({ 'sub/readme.md': '' });
     symlinkSync(join(folder.path, 'gone'), join(folder.path, 'link.yaml'));

@@ -41,7 +41,26 @@ export function compileMapping(file: string, text: string, languages: readonly A
   return withoutRefused([compiled], [...compiled.problems, ...duplicates(compiled.ids)]);
 }
 
+/** Nobody reads more; and a file that is no mapping at all must not fill the memory with what is wrong with it. */
+const mostProblems = 1_000;
+
 function compileText(file: string, text: string, languages: readonly AdapterLanguage[]): Compiled {
+  const compiled = compileDocuments(file, text, languages);
+  const { problems } = compiled;
+  if (problems.length <= mostProblems) return compiled;
+  const [last] = sorted(problems).slice(mostProblems - 1);
+  const message = `${problems.length - mostProblems} more problems of this file are not shown`;
+  const rest: Problem = {
+    ...(last as Problem),
+    severity: 'error',
+    rule: 'too-many-problems',
+    message,
+    hint: 'correct the first ones; the rest often follow from them',
+  };
+  return { ...compiled, problems: [...sorted(problems).slice(0, mostProblems), rest] };
+}
+
+function compileDocuments(file: string, text: string, languages: readonly AdapterLanguage[]): Compiled {
   const { documents, problems } = parseYaml(file, text, yamlOptions);
   // What an alias stands for is unknown then, and all that follows would be guesses.
   if (problems.some(({ rule }) => rule === 'yaml-alias')) return { equipment: [], problems, samples: [], ids: [] };

@@ -32,7 +32,8 @@ export const rules: RuleCatalogue = {
   },
   'file-too-large': {
     title: 'The file is too large',
-    meaning: 'A mapping has at most 10 MB; larger files are refused without being read.',
+    meaning:
+      'A mapping has at most 10 MB; larger files are refused without being read. Beyond 3 MB it must be plain YAML (no block text, anchors, escapes), for which the line is named.',
     cause: 'A log, an archive or a database export with the wrong ending.',
     cure: 'Remove it from the folder, or split the mapping: a folder is loaded whole.',
   },
@@ -41,6 +42,12 @@ export const rules: RuleCatalogue = {
     meaning: 'A mapping is YAML in UTF-8. The place is that of the first byte that does not belong there.',
     cause: 'The file was saved as UTF-16 or in a code page of Windows, or is no text at all.',
     cure: 'Save it as UTF-8; most editors offer it under "Save as".',
+  },
+  'too-many-problems': {
+    title: 'More problems than are shown',
+    meaning: 'A file shows its first thousand problems.',
+    cause: 'One mistake that touches every point, or a file that is no mapping.',
+    cure: 'Correct the first ones and check again.',
   },
   'empty-file': {
     title: 'The file is empty',

@@ -84,9 +84,22 @@ export function linearMap(linear: Linear, decimals: number | undefined): LinearM
     return whole / step + 0;
   }
 
-  function exactly(raw: Rational): number {
-    const n = raw.n * bigA + bigB * raw.d;
-    const under = raw.d * bigD;
+  const decimalA = bigA * toDecimal;
+  const decimalB = bigB * toDecimal;
+
+  /** A double of 16 or 17 digits: its digits as a whole number, times a whole number, read back by the language's own correct parser. */
+  function exactly(raw: number): number {
+    const text = String(raw);
+    if (endsAfter !== undefined && decimals === undefined && !text.includes('e')) {
+      const dot = text.indexOf('.');
+      const places = dot < 0 ? 0 : text.length - dot - 1;
+      const digits = BigInt(dot < 0 ? text : text.slice(0, dot) + text.slice(dot + 1));
+      const shift = decimalB === 0n ? 0n : decimalB * 10n ** BigInt(places);
+      return Number(`${digits * decimalA + shift}e-${places + endsAfter}`) + 0;
+    }
+    const exact = decimalOf(raw);
+    const n = exact.n * bigA + bigB * exact.d;
+    const under = exact.d * bigD;
     if (decimals === undefined) return toNumber({ n, d: under });
     return toNumber({ n: roundedQuotient(n * bigStep, under), d: bigStep });
   }
@@ -116,7 +129,7 @@ export function linearMap(linear: Linear, decimals: number | undefined): LinearM
       }
       if (!Number.isNaN(result)) return result;
     }
-    return exactly(decimalOf(raw));
+    return exactly(raw);
   }
 
   function bigint(raw: bigint): number | string {

@@ -46,15 +46,23 @@ export interface YamlResult {
 
 /** Values that aliases may unfold to; a file of ten lines can ask for billions. */
 const mostUnfolded = 100_000;
+/** Characters that the library may be given: it takes some 300 bytes of memory for each, and a gateway must not die of a file. */
+const largestUnusual = 3_000_000;
 /** Syntax errors shown; the first is the cause, the rest usually follow from it. */
 const mostSyntaxProblems = 5;
 
 /** Reads all documents of a text. With syntax errors there are problems and no documents. Empty documents have value null. */
 export function parseYaml(file: string, text: string, options: YamlOptions = {}): YamlResult {
   const plain = readPlainYaml(text, options.textKeys ?? new Set());
-  if (!plain) return parseAnyYaml(file, text, options);
+  if (typeof plain === 'number') return text.length > largestUnusual ? tooLarge(file, text, plain) : parseAnyYaml(file, text, options);
   const place = placesIn(text);
   return { documents: [{ value: plain.value, at: (path, which = 'value') => place(plain.offset(path, which)) }], problems: [] };
+}
+
+function tooLarge(file: string, text: string, offset: number): YamlResult {
+  const message = `a file of ${(text.length / 1e6).toFixed(0)} MB is read as plain YAML only, and this line is not`;
+  const hint = 'correct or simplify this line (no block text, anchors or escapes), or split the file: a folder of mappings is loaded whole';
+  return { documents: [], problems: [{ file, ...placesIn(text)(offset), severity: 'error', rule: 'file-too-large', message, hint }] };
 }
 
 /** Offsets to lines and columns. (The library's own counter misses line ends within what it could not read.) */

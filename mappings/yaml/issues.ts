@@ -17,6 +17,9 @@ interface Params {
   readonly which?: 'key' | 'value';
 }
 
+/** A group with more unknown keys than this is no mapping, and nobody reads them all. */
+const mostKeys = 1_000;
+
 /** What zod found, in an engineer's words. `base` only names the place when the value itself is at fault. */
 export function findingsOf(issues: readonly z.core.$ZodIssue[], value: unknown, schema: z.ZodType, base: Path): SchemaFinding[] {
   return issues.flatMap((issue) => findings(issue, value, schema, base));
@@ -32,7 +35,7 @@ function findings(issue: z.core.$ZodIssue, root: unknown, schema: z.ZodType, bas
   switch (issue.code) {
     case 'unrecognized_keys': {
       const known = keysAt(schema, path);
-      return issue.keys.map((key) => ({
+      return issue.keys.slice(0, mostKeys).map((key) => ({
         path: [...path, key],
         which: 'key' as const,
         rule: 'unknown-key',
