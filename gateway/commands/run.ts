@@ -6,6 +6,7 @@ import { aborted, onInterrupt } from '../interrupt.ts';
 import { createLog } from '../log.ts';
 import { formatPlan } from '../reload-plan.ts';
 import { startStatusServer } from '../status-server.ts';
+import { trimAfterMs, trimHeap } from '../trim-heap.ts';
 import { packageVersion } from '../version.ts';
 import { watchFiles } from '../watch-files.ts';
 import { counted } from './check.ts';
@@ -41,6 +42,7 @@ export async function run(options: { config: string }): Promise<number> {
       void gateway.reload().then(sayReload, (error: unknown) => log.error({ err: error }, 'reload failed, nothing changed'));
     using _watching = await watchFiles(mappingPaths(config), reload);
     process.on('SIGHUP', reload);
+    setTimeout(trimHeap, trimAfterMs).unref();
     await aborted(stop);
     setTimeout(() => process.exit(0), stopWithinMs).unref();
   } finally {
