@@ -4,8 +4,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { tempFolder } from '../test/support/temp.ts';
+import { testLanguage } from '../test/support/test-language.ts';
 import { compileMapping, loadMappings } from './load.ts';
-import { testLanguage } from './test-language.ts';
 import { checkYaml } from './yaml/check.ts';
 
 const languages = [testLanguage];

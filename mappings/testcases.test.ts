@@ -1,10 +1,10 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { testLanguage } from '../test/support/test-language.ts';
 import { loadMappings } from './load.ts';
 import { formatProblems } from './report.ts';
 import { rules } from './rules.ts';
-import { testLanguage } from './test-language.ts';
 
 /**
  * One folder a rule: `mapping.yaml` (or several files) and `problems.txt`, exactly what `dragoman check` prints.

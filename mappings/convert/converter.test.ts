@@ -83,6 +83,7 @@ test.for<Row>([
   { rule: 'no flag', meaning: { flags }, raw: 2, value: [] },
   { rule: 'a flag beyond 32 bits', meaning: { flags }, raw: 2n ** 40n, value: ['far'] },
   { rule: 'outside the range', meaning: { range: [0, 180] }, raw: 180.1, value: 180.1, status: 'UncertainEngineeringUnitsExceeded' },
+  { rule: 'at the beginning of the range', meaning: { range: [0, 180] }, raw: 0, value: 0 },
   { rule: 'at the end of the range', meaning: { range: [0, 180] }, raw: 180, value: 180 },
   { rule: 'the range is of the scaled value', meaning: { linear: scale(0.1), range: [0, 10] }, raw: 100, value: 10 },
   {

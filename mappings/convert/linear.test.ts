@@ -14,6 +14,8 @@ test.for([
   { raw: 4000, factor: 0.01, offset: -273.15, value: -233.15 },
   { raw: 1e-7, factor: 3, offset: 0, value: 3e-7 },
   { raw: 65535, factor: 0.001, offset: 0.0005, value: 65.5355 },
+  // The product alone is beyond what doubles count exactly.
+  { raw: 5404319552844595, factor: 3, offset: -9007199254740991, value: 7205759403792794 },
   { raw: 1e300, factor: 0.1, offset: 0, value: 1e299 },
   { raw: 0.1234567890123456, factor: 10, offset: 0, value: 1.234567890123456 },
 ])('$raw × $factor + $offset is $value', ({ raw, factor, offset, value }) => {

@@ -90,6 +90,7 @@ class PlainReader {
     if (this.#indent < 0) throw unusual;
     this.start = this.#at;
     const value = this.#block();
+    // A line that no open map or list takes, for its indentation, is still there.
     if (this.#indent >= 0) throw unusual;
     return value;
   }
@@ -150,7 +151,6 @@ class PlainReader {
         this.#advance();
       }
     }
-    if (this.#indent > indent || (this.#indent === indent && this.#depth === 1)) throw unusual;
     return result;
   }
 
@@ -171,7 +171,6 @@ class PlainReader {
         this.#advance();
       }
     }
-    if (this.#indent > indent) throw unusual;
     return result;
   }
 

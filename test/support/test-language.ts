@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { type ValueType, valueTypes } from '../model/value.ts';
-import type { AdapterLanguage, PlacedPoint, RawSample } from './language.ts';
+import type { AdapterLanguage, PlacedPoint, RawSample } from '../../mappings/language.ts';
+import { type ValueType, valueTypes } from '../../model/value.ts';
 
 const settings = z.strictObject({ host: z.string(), port: z.int().min(1).max(65535).default(1) });
 
