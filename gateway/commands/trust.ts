@@ -22,7 +22,7 @@ export async function trust(
   }
   if (fingerprint !== undefined) {
     const certificate = await (options.reject ? rejectCertificate : trustCertificate)(folder, fingerprint);
-    process.stdout.write(`${options.reject ? 'refused' : 'trusted'}: ${certificate.subject}\n  SHA-1 ${certificate.sha1}\n`);
+    process.stdout.write(`${options.reject ? 'refused' : 'trusted'}: ${certificate.subject}\n  SHA-1 ${colons(certificate.sha1)}\n`);
     if (!options.reject) process.stdout.write('A running gateway connects at its next attempt, within 15 s.\n');
     return 0;
   }
@@ -51,7 +51,12 @@ function facts(certificate: Pick<ServerCertificate, 'subject' | 'sha1' | 'sha256
     `  subject      ${certificate.subject}`,
     ...(certificate.applicationUri ? [`  application  ${certificate.applicationUri}`] : []),
     `  valid until  ${certificate.validTo.toISOString().slice(0, 10)}`,
-    `  SHA-1        ${certificate.sha1}`,
-    `  SHA-256      ${certificate.sha256}`,
+    `  SHA-1        ${colons(certificate.sha1)}`,
+    `  SHA-256      ${colons(certificate.sha256)}`,
   ].join('\n');
+}
+
+/** As servers and browsers show them. */
+function colons(hex: string): string {
+  return hex.toUpperCase().replace(/..(?=.)/g, '$&:');
 }
