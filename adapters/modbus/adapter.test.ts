@@ -3,7 +3,7 @@ import { freePort } from '../../test/support/ports.ts';
 import type { ObservedPoint } from '../contract.ts';
 import { modbus } from './adapter.ts';
 import { startModbusSimulator } from './simulator.ts';
-import { observed } from './testing/points.ts';
+import { observed } from './testcases/points.ts';
 import type { ModbusAddress } from './types.ts';
 
 adapterContract(modbus, async () => {

@@ -223,27 +223,36 @@ export class Bus implements FrameSink {
 
   #expire(now: number): void {
     const due = this.#flights.filter((flight) => flight.deadlineMs <= now);
-    if (due.length > 0) this.#flights = this.#flights.filter((flight) => flight.deadlineMs > now);
-    for (const flight of due) this.#timedOut(flight, now);
+    if (due.length > 0) {
+      this.#flights = this.#flights.filter((flight) => flight.deadlineMs > now);
+      this.#timedOut(due, now);
+    }
     this.#watchDeadline(now);
     if (due.length > 0) this.#pump();
   }
 
-  #timedOut({ request, unit, transaction, strangeUnit }: InFlight, now: number): void {
-    this.counters.timeouts++;
-    unit.timeouts++;
-    unit.alive = false;
+  /** Requests that ran out of time together are one silence of their unit and of the wire, however many were in flight. */
+  #timedOut(flights: readonly InFlight[], now: number): void {
     this.#silences++;
-    const state = this.#silence(request, strangeUnit);
-    if (this.#settings.framing === 'tcp') this.#abandoned.add(transaction);
-    else {
+    const silent = new Map(flights.map((flight) => [flight.unit, flight]));
+    for (const [unit, { request, strangeUnit }] of silent) {
+      unit.timeouts++;
+      unit.alive = false;
+      if (this.#settings.framing !== 'tcp') unit.quietUntilMs = now + request.timeoutMs;
+      if (unit.timeouts >= parkAfter) this.#park(unit, this.#silence(request, strangeUnit), now);
+    }
+    if (this.#settings.framing !== 'tcp') {
       this.#countGarbage(this.#framer.reset());
-      unit.quietUntilMs = now + request.timeoutMs;
       this.#restUntilMs = Math.max(this.#restUntilMs, now + this.#silentIntervalMs());
     }
-    if (unit.timeouts >= parkAfter) this.#park(unit, state, now);
-    request.failed({ kind: 'timeout', state });
-    if (this.#isDead()) this.#lose(`${this.name} does not answer any more: ${state.reason}`);
+    let state: SampleState | undefined;
+    for (const { request, transaction, strangeUnit } of flights) {
+      this.counters.timeouts++;
+      if (this.#settings.framing === 'tcp') this.#abandoned.add(transaction);
+      state = this.#silence(request, strangeUnit);
+      request.failed({ kind: 'timeout', state });
+    }
+    if (this.#isDead()) this.#lose(`${this.name} does not answer any more: ${state?.reason}`);
   }
 
   #silence(request: BusRequest, strangeUnit: number): SampleState {

@@ -5,9 +5,9 @@ export interface CookerOptions {
   readonly port?: number;
   /** How often its values move. */
   readonly stepMs?: number;
-  /** Time from one fault to the next; 0 for a machine that never fails. */
+  /** Time from the beginning of one fault to that of the next; 20 s by default, 0: never. */
   readonly faultEveryMs?: number;
-  /** Told what begins and what ends, in words for people. */
+  /** Told what begins and what ends, in words for people. Without it the cooker has no faults: nobody should look for a defect that was played. */
   readonly onFault?: (text: string) => void;
 }
 
@@ -31,12 +31,12 @@ const sensorBreak = 0xffff;
  * Unit 1 on Modbus TCP. Its faults come in turns: a broken current sensor, a register that fails, a silence of some seconds.
  */
 export async function startCooker(options: CookerOptions = {}): Promise<ModbusSimulator> {
-  const { stepMs = 250, faultEveryMs = 20_000, onFault = () => {} } = options;
+  const { stepMs = 250, faultEveryMs = 20_000, onFault } = options;
   const simulator = await startModbusSimulator({ host: options.host ?? '127.0.0.1', port: options.port ?? 0, units: [1] });
   const cooker = new Cooker(simulator);
   const timers = [setInterval(() => cooker.step(stepMs / 1000), stepMs)];
   const ends = new Set<NodeJS.Timeout>();
-  if (faultEveryMs > 0) timers.push(setInterval(() => cooker.nextFault(faultEveryMs, onFault, ends), faultEveryMs));
+  if (onFault && faultEveryMs > 0) timers.push(setInterval(() => cooker.nextFault(faultEveryMs, onFault, ends), faultEveryMs));
   const close = simulator.close.bind(simulator);
   simulator.close = async () => {
     for (const timer of [...timers, ...ends]) clearTimeout(timer);
@@ -95,19 +95,19 @@ class Cooker {
     switch (this.#faults++ % 3) {
       case 0:
         this.#sensorBroken = true;
-        tell('cooker: the current sensor breaks (motor_current reads 0xFFFF)');
-        until(lasts(0.3, 6_000), () => this.#repairSensor(), 'cooker: the current sensor is back');
+        tell('the motor current sensor is broken (motor_current reads 0xFFFF)');
+        until(lasts(0.3, 6_000), () => this.#repairSensor(), 'the motor current sensor works again');
         return;
       case 1: {
         const end = this.#unit.refuse(cookerPlaces.batchId, 4, 4);
-        tell('cooker: the registers of batch_id fail (exception 4)');
-        until(lasts(0.4, 8_000), end, 'cooker: the registers of batch_id answer again');
+        tell('the registers of batch_id fail (exception 4)');
+        until(lasts(0.4, 8_000), end, 'the registers of batch_id answer again');
         return;
       }
       default:
         this.#unit.silent = true;
-        tell('cooker: does not answer any more');
-        until(lasts(0.35, 7_000), () => this.#wake(), 'cooker: answers again');
+        tell('does not answer any more');
+        until(lasts(0.35, 7_000), () => this.#wake(), 'answers again');
     }
   }
 
