@@ -21,12 +21,21 @@ export async function startModbusBank(machines: number, registers: number): Prom
 /** The loop that only reads: in C where it can be built, else on a bare socket. */
 export function readingLimit(bank: ModbusBank, periodMs: number, folder: string): { contestant: Contestant; note?: string } {
   const program = compileLibmodbusLoop(folder);
-  if (program) return { contestant: loop('libmodbus loop (C)', 'limit', [program], bank, periodMs) };
+  if (program) return { contestant: loop(`libmodbus loop (C)${often(periodMs)}`, 'limit', [program], bank, periodMs) };
   return {
-    contestant: loop('bare socket loop (Node)', 'limit', [node, join(bench, 'contestants', 'socket-loop.ts')], bank, periodMs),
+    contestant: loop(
+      `bare socket loop (Node)${often(periodMs)}`,
+      'limit',
+      [node, join(bench, 'contestants', 'socket-loop.ts')],
+      bank,
+      periodMs,
+    ),
     note: 'no C compiler or no libmodbus-dev: the limit is the bare socket loop in Node',
   };
 }
+
+/** Part of a name: nothing for once a second. */
+export const often = (periodMs: number): string => (periodMs === 1000 ? '' : ` @ ${1000 / periodMs} Hz`);
 
 /** Everyone else who can be run here. */
 export function readingPeers(bank: ModbusBank, periodMs: number): { contestants: Contestant[]; notes: string[] } {

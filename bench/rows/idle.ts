@@ -17,7 +17,7 @@ export const idle: Row = {
   title: 'RSS with ten points @ 1 Hz, Modbus only / with OPC UA',
   async run(options) {
     using folder = scratch();
-    const settleMs = options.quick ? 3_000 : 15_000;
+    const settleMs = options.quick ? 8_000 : 15_000;
     await using bank = await startModbusBank(1, 10);
     await using opcua = await startOpcuaBank(10, 1000, folder.path);
     await using hub = await startHubEnd(folder.path, { count: false });
