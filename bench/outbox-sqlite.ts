@@ -41,12 +41,14 @@ export async function openSqliteOutbox(folder: string): Promise<SmallOutbox> {
   const worker = new Worker(new URL(import.meta.url), { workerData: { folder } });
   let [sequence, open, inFlight, due] = [1, undefined as Packer | undefined, [] as Packer[], false];
   let [rows, cursor, reading, bytes, acked] = [[] as Row[], 0, false, 0, 0];
+  let timer: NodeJS.Timeout | undefined;
   let wake: (() => void) | undefined;
   const pool = new ChunkPool();
   const closed = Promise.withResolvers<void>();
   const post = (message: Request): void => worker.postMessage(message);
   const pump = (): void => {
-    if (!open || inFlight.length >= 2 || !(due || open.full)) return;
+    if (!open || inFlight.length >= 2 || !(due || open.bytes >= (inFlight.length === 0 ? 256 : 1024) * 1024)) return;
+    clearTimeout(timer);
     inFlight.push(open);
     post({ kind: 'append', group: open.message() });
     [open, due] = [undefined, false];
@@ -77,7 +79,7 @@ export async function openSqliteOutbox(folder: string): Promise<SmallOutbox> {
     append(event) {
       if (!open) {
         open = new Packer(0, sequence, pool);
-        setTimeout(() => {
+        timer = setTimeout(() => {
           due = true;
           pump();
         }, 20);

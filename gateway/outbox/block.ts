@@ -12,6 +12,7 @@ export const magic = Buffer.from([0x44, 0x47, 0x42, 0x31]);
 const version = 1;
 const flagZstd = 1;
 const flagGap = 2;
+const flagMetaZstd = 4;
 /** Below this zstd costs more than it saves. */
 const worthCompressing = 256;
 /** Nothing we write comes near; a header that claims more is damage. */
@@ -20,6 +21,8 @@ const maxPartBytes = 512 * 1024 * 1024;
 export interface BlockHeader {
   readonly zstd: boolean;
   readonly gap: boolean;
+  /** The table of events is a zstd frame, too. */
+  readonly metaZstd: boolean;
   readonly metaBytes: number;
   readonly bodyBytes: number;
   readonly plainBytes: number;
@@ -86,20 +89,22 @@ export function decompress(body: Uint8Array, plainBytes: number): Buffer {
 export function encodeBlock(block: NewBlock): EncodedBlock {
   const { plain, table, gap } = block;
   const events = table.length / 4;
-  const entries = readTable(table);
-  const meta = gap ? Buffer.from(JSON.stringify(gap)) : events > 1 ? encodeEntries(entries) : Buffer.alloc(0);
+  const listed = gap ? Buffer.from(JSON.stringify(gap)) : events > 1 ? encodeTable(table) : empty;
+  const metaZstd = listed.length >= worthCompressing && !gap;
+  const meta = metaZstd ? compress(listed) : listed;
   const packed = plain.length >= worthCompressing ? compress(plain) : undefined;
   const zstd = packed !== undefined && packed.length < plain.length;
   const body = zstd ? packed : Buffer.from(plain);
   const payloadCrc = crc32(body, crc32(meta));
   let [readings, fromMs, toMs] = [0, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  for (const entry of entries) {
-    readings += entry.readings;
-    fromMs = Math.min(fromMs, entry.fromMs);
-    toMs = Math.max(toMs, entry.toMs);
+  for (let i = 0; i < table.length; i += 4) {
+    readings += table[i + 1]!;
+    fromMs = Math.min(fromMs, table[i + 2]!);
+    toMs = Math.max(toMs, table[i + 3]!);
   }
   const header: BlockHeader = {
     zstd,
+    metaZstd,
     gap: gap !== undefined,
     metaBytes: meta.length,
     bodyBytes: body.length,
@@ -120,19 +125,13 @@ export function encodeBlock(block: NewBlock): EncodedBlock {
   return { header, headerPart: encodeHeader(header), meta, body, plain };
 }
 
-function readTable(table: Float64Array): EventEntry[] {
-  const entries: EventEntry[] = [];
-  for (let i = 0; i < table.length; i += 4) {
-    entries.push({ bytes: table[i]!, readings: table[i + 1]!, fromMs: table[i + 2]!, toMs: table[i + 3]! });
-  }
-  return entries;
-}
+const empty = Buffer.alloc(0);
 
 function encodeHeader(header: BlockHeader): Buffer {
   const out = Buffer.alloc(headerBytes);
   magic.copy(out, 0);
   out.writeUInt8(version, 4);
-  out.writeUInt8((header.zstd ? flagZstd : 0) | (header.gap ? flagGap : 0), 5);
+  out.writeUInt8((header.zstd ? flagZstd : 0) | (header.gap ? flagGap : 0) | (header.metaZstd ? flagMetaZstd : 0), 5);
   out.writeUInt16LE(headerBytes, 6);
   out.writeUInt32LE(header.metaBytes, 8);
   out.writeUInt32LE(header.bodyBytes, 12);
@@ -165,6 +164,7 @@ export function decodeHeader(bytes: Buffer, at = 0): BlockHeader | undefined {
   return {
     zstd: (flags & flagZstd) !== 0,
     gap: (flags & flagGap) !== 0,
+    metaZstd: (flags & flagMetaZstd) !== 0,
     metaBytes,
     bodyBytes,
     plainBytes: bytes.readUInt32LE(at + 16),
@@ -190,7 +190,7 @@ export function payloadIsSound(header: BlockHeader, payload: Uint8Array): boolea
 /** The events of a block, in order. */
 export function entriesOf(header: BlockHeader, meta: Uint8Array): readonly EventEntry[] {
   if (header.events === 1) return [{ bytes: header.plainBytes, readings: header.readings, fromMs: header.fromMs, toMs: header.toMs }];
-  return decodeEntries(meta, header.events);
+  return decodeTable(header.metaZstd ? zstdDecompressSync(meta) : meta, header.events);
 }
 
 export function gapOf(meta: Uint8Array): StoredGap {
@@ -198,27 +198,33 @@ export function gapOf(meta: Uint8Array): StoredGap {
 }
 
 /** Four LEB128 numbers an event: bytes, readings, zigzag of the step of `fromMs`, `toMs - fromMs`. */
-function encodeEntries(entries: readonly EventEntry[]): Buffer {
-  const out: number[] = [];
+function encodeTable(table: Float64Array): Buffer {
+  // None of them has more than 54 bits, which is eight bytes.
+  const out = Buffer.allocUnsafe(table.length * 8);
+  let at = 0;
+  const put = (n: number): void => {
+    let rest = n;
+    // Not by shifting: times go beyond 32 bits.
+    while (rest >= 128) {
+      out[at++] = (rest % 128) + 128;
+      rest = Math.floor(rest / 128);
+    }
+    out[at++] = rest;
+  };
   let last = 0;
-  for (const { bytes, readings, fromMs, toMs } of entries) {
-    const from = Math.floor(fromMs);
+  for (let i = 0; i < table.length; i += 4) {
+    const from = Math.floor(table[i + 2]!);
     const step = from - last;
     last = from;
-    for (const n of [bytes, readings, step < 0 ? -step * 2 - 1 : step * 2, Math.max(0, Math.ceil(toMs) - from)]) {
-      let rest = n;
-      // Not by shifting: times go beyond 32 bits.
-      while (rest >= 128) {
-        out.push((rest % 128) + 128);
-        rest = Math.floor(rest / 128);
-      }
-      out.push(rest);
-    }
+    put(table[i]!);
+    put(table[i + 1]!);
+    put(step < 0 ? -step * 2 - 1 : step * 2);
+    put(Math.max(0, Math.ceil(table[i + 3]!) - from));
   }
-  return Buffer.from(out);
+  return out.subarray(0, at);
 }
 
-function decodeEntries(meta: Uint8Array, events: number): EventEntry[] {
+function decodeTable(meta: Uint8Array, events: number): EventEntry[] {
   let at = 0;
   const number = (): number => {
     let value = 0;

@@ -11,6 +11,8 @@ import { within } from './within.ts';
 
 /** Groups under way to the disk at once: one that is written, one that waits. More would only make groups smaller. */
 const maxInFlight = 2;
+/** A group goes before its time when it has this size and the disk is idle, or this size and one is under way. */
+const [eagerBytes, groupBytes] = [256 * 1024, 1024 * 1024];
 const defaultQueueBytes = 32 * 1024 * 1024;
 /** While the disk refuses, one group is tried this often. */
 const probeEveryMs = 250;
@@ -92,7 +94,7 @@ export class DurableOutbox implements Outbox {
     this.#nextSequence++;
     this.#ledger.queued(event.readings);
     this.#queuedBytes += group.add(text, event.readings, event.fromMs, event.toMs);
-    if (group.full) this.#pump();
+    if (group.bytes >= eagerBytes) this.#pump();
     return group.settled.promise;
   }
 
@@ -156,7 +158,9 @@ export class DurableOutbox implements Outbox {
   }
 
   #pump(): void {
-    if (this.#inFlight.length >= maxInFlight || !(this.#due || this.#open?.full)) return;
+    if (this.#inFlight.length >= maxInFlight) return;
+    const enough = this.#open && this.#open.bytes >= (this.#inFlight.length === 0 ? eagerBytes : groupBytes);
+    if (!this.#due && !enough) return;
     this.#writeGaps();
     const group = this.#open;
     this.#due = false;

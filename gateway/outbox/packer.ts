@@ -4,7 +4,6 @@ import type { Group, Item, StoredGap } from './messages.ts';
 
 /** Bytes of a block; below what the hubs that we know take as one message. */
 export const blockBytes = 190_000;
-const groupBytes = 1024 * 1024;
 const [comma, openBracket, closeBracket] = [0x2c, 0x5b, 0x5d];
 
 /** Packs events into blocks, `[e1,e2,…]` as it may leave later, and blocks into a group that is committed at once. */
@@ -38,10 +37,6 @@ export class Packer implements Portion {
     this.#chunk = pool.take();
     // Whoever does not wait for the disk does not want to be killed by it.
     this.settled.promise.catch(() => {});
-  }
-
-  get full(): boolean {
-    return this.bytes >= groupBytes;
   }
 
   /** Gives the bytes that it took. A gap record has a block to itself, so that it can be found again when the block is dropped. */
