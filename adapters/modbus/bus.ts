@@ -2,40 +2,16 @@ import { formatDuration } from '../../mappings/duration.ts';
 import { NotConnectedError } from '../../model/error.ts';
 import type { SampleState } from '../../model/sample.ts';
 import { statuses } from '../../model/status.ts';
-import { exceptionMeaning, exceptionState, type Fault } from './faults.ts';
+import { Alarm } from './alarm.ts';
+import type { BusCounters, BusRequest } from './bus-request.ts';
+import { exceptionMeaning, exceptionState } from './faults.ts';
 import { framerFor } from './framing/framer.ts';
-import type { Expected, Framer, FrameSink } from './framing/framing.ts';
+import type { Framer, FrameSink } from './framing/framing.ts';
 import { judge, readPdu } from './pdu.ts';
 import { type ModbusSettings, wireName } from './settings.ts';
-import { showSpan, type Table } from './types.ts';
+import { showSpan } from './types.ts';
 import { UnitQueue } from './unit-queue.ts';
 import { openWire, type Wire } from './wire.ts';
-
-/** One read on its way. The bus calls exactly one of `answered` and `failed`, once for each `submit`, unless it is cancelled or the link is lost. */
-export interface BusRequest extends Expected {
-  readonly table: Table;
-  readonly start: number;
-  readonly count: number;
-  readonly timeoutMs: number;
-  /** Interval class, and when this request became due (monotonic): the earlier deadline goes first. */
-  readonly everyMs: number;
-  dueMs: number;
-  /** Set by the owner: not sent any more if it still waits. */
-  cancelled: boolean;
-  /** The data lie at bytes[offset..], valid only during the call. */
-  answered(bytes: Uint8Array, offset: number): void;
-  failed(fault: Fault): void;
-}
-
-export interface BusCounters {
-  requests: number;
-  timeouts: number;
-  lateFrames: number;
-  foreignFrames: number;
-  malformedFrames: number;
-  garbageBytes: number;
-  exceptions: number;
-}
 
 /** Time-outs in a row after which a unit is left alone for a while. */
 const parkAfter = 2;
@@ -87,10 +63,9 @@ export class Bus implements FrameSink {
   #lost: NotConnectedError | undefined;
   #silences = 0;
   #restUntilMs = 0;
-  #deadlineTimer: NodeJS.Timeout | undefined;
-  #deadlineAtMs = 0;
-  #wakeTimer: NodeJS.Timeout | undefined;
-  #wakeAtMs = 0;
+  /** Is left running when an answer comes, and finds out by itself that it is early. */
+  readonly #deadline = new Alarm(() => this.#expire(performance.now()));
+  readonly #wake = new Alarm(() => this.#pump());
 
   constructor(settings: ModbusSettings) {
     this.#settings = settings;
@@ -153,7 +128,7 @@ export class Bus implements FrameSink {
     while (this.#wire && this.#flights.length < this.#settings.maxInFlight) {
       const now = performance.now();
       if (now < this.#restUntilMs) {
-        this.#wakeAt(this.#restUntilMs);
+        this.#wake.at(this.#restUntilMs);
         return;
       }
       const unit = this.#nextUnit(now);
@@ -180,7 +155,7 @@ export class Bus implements FrameSink {
       const unit = this.#turns[turn]!;
       if (unit.empty) continue;
       if (now < unit.quietUntilMs) {
-        this.#wakeAt(unit.quietUntilMs);
+        this.#wake.at(unit.quietUntilMs);
         continue;
       }
       this.#turn = turn;
@@ -195,7 +170,7 @@ export class Bus implements FrameSink {
     this.#flights.push({ request, unit, transaction, deadlineMs: now + request.timeoutMs, strangeUnit: -1 });
     this.counters.requests++;
     this.#wire?.write(this.#framer.encode(request.unitId, transaction, readPdu(request.functionCode, request.start, request.count)));
-    this.#watchDeadline(now);
+    this.#watchDeadline();
   }
 
   #nextTransaction(): number {
@@ -204,21 +179,11 @@ export class Bus implements FrameSink {
     return this.#transaction;
   }
 
-  /** One timer for all deadlines; it is left running when an answer comes and finds out by itself that it is early. */
-  #watchDeadline(now: number): void {
+  #watchDeadline(): void {
     if (this.#flights.length === 0) return;
     let earliest = Number.POSITIVE_INFINITY;
     for (const flight of this.#flights) earliest = Math.min(earliest, flight.deadlineMs);
-    if (this.#deadlineTimer && this.#deadlineAtMs <= earliest) return;
-    clearTimeout(this.#deadlineTimer);
-    this.#deadlineAtMs = earliest;
-    this.#deadlineTimer = setTimeout(
-      () => {
-        this.#deadlineTimer = undefined;
-        this.#expire(performance.now());
-      },
-      Math.max(1, Math.ceil(earliest - now)),
-    ).unref();
+    this.#deadline.at(earliest);
   }
 
   #expire(now: number): void {
@@ -227,7 +192,7 @@ export class Bus implements FrameSink {
       this.#flights = this.#flights.filter((flight) => flight.deadlineMs > now);
       this.#timedOut(due, now);
     }
-    this.#watchDeadline(now);
+    this.#watchDeadline();
     if (due.length > 0) this.#pump();
   }
 
@@ -361,7 +326,7 @@ export class Bus implements FrameSink {
       // What it owed us has come; the line is clean again after the usual silence.
       this.counters.lateFrames++;
       unit.quietUntilMs = now + this.#silentIntervalMs();
-      this.#wakeAt(unit.quietUntilMs);
+      this.#wake.at(unit.quietUntilMs);
     } else this.counters.foreignFrames++;
   }
 
@@ -383,19 +348,6 @@ export class Bus implements FrameSink {
     );
   }
 
-  #wakeAt(atMs: number): void {
-    if (this.#wakeTimer && this.#wakeAtMs <= atMs) return;
-    clearTimeout(this.#wakeTimer);
-    this.#wakeAtMs = atMs;
-    this.#wakeTimer = setTimeout(
-      () => {
-        this.#wakeTimer = undefined;
-        this.#pump();
-      },
-      Math.max(1, Math.ceil(atMs - performance.now())),
-    ).unref();
-  }
-
   #lose(message: string, hint = 'Is the machine on and the network in order? The gateway keeps trying'): void {
     if (this.#lost) return;
     this.#lost = new NotConnectedError('modbus-link-lost', message, { retry: 'with-backoff', hint });
@@ -404,8 +356,8 @@ export class Bus implements FrameSink {
   }
 
   #end(): void {
-    clearTimeout(this.#deadlineTimer);
-    clearTimeout(this.#wakeTimer);
+    this.#deadline.clear();
+    this.#wake.clear();
     this.#flights = [];
     this.#wire?.destroy();
     this.#wire = undefined;

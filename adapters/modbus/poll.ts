@@ -2,7 +2,7 @@ import type { SampleBatch, SampleState } from '../../model/sample.ts';
 import { statuses } from '../../model/status.ts';
 import type { RawValue } from '../../model/value.ts';
 import type { ObservedPoint } from '../contract.ts';
-import type { BusRequest } from './bus.ts';
+import type { BusRequest } from './bus-request.ts';
 import { type Decode, decoderOf } from './codec.ts';
 import type { Fault } from './faults.ts';
 import { byteCountOf } from './pdu.ts';

@@ -1,5 +1,5 @@
 import type { SampleState } from '../../model/sample.ts';
-import type { BusRequest } from './bus.ts';
+import type { BusRequest } from './bus-request.ts';
 
 /** What waits for one unit, by interval class: the request whose deadline comes first goes first, so that slow classes do not hold up fast ones. */
 export class UnitQueue {
