@@ -29,6 +29,8 @@ interface InFlight {
   readonly request: BusRequest;
   readonly unit: UnitQueue;
   readonly transaction: number;
+  /** Place in the order in which requests were sent. */
+  readonly number: number;
   readonly deadlineMs: number;
   strangeUnit: number;
 }
@@ -62,6 +64,8 @@ export class Bus implements FrameSink {
   readonly #lossListeners = new Set<(error: NotConnectedError) => void>();
   #lost: NotConnectedError | undefined;
   #silences = 0;
+  /** Requests up to this number say nothing new about the wire when they run out of time. */
+  #judgedUpTo = 0;
   #restUntilMs = 0;
   /** Is left running when an answer comes, and finds out by itself that it is early. */
   readonly #deadline = new Alarm(() => this.#expire(performance.now()));
@@ -167,8 +171,8 @@ export class Bus implements FrameSink {
   #send(request: BusRequest, unit: UnitQueue, now: number): void {
     const transaction = this.#nextTransaction();
     if (this.#settings.framing !== 'tcp') this.#countGarbage(this.#framer.reset());
-    this.#flights.push({ request, unit, transaction, deadlineMs: now + request.timeoutMs, strangeUnit: -1 });
-    this.counters.requests++;
+    const number = ++this.counters.requests;
+    this.#flights.push({ request, unit, transaction, number, deadlineMs: now + request.timeoutMs, strangeUnit: -1 });
     this.#wire?.write(this.#framer.encode(request.unitId, transaction, readPdu(request.functionCode, request.start, request.count)));
     this.#watchDeadline();
   }
@@ -196,11 +200,19 @@ export class Bus implements FrameSink {
     if (due.length > 0) this.#pump();
   }
 
-  /** Requests that ran out of time together are one silence of their unit and of the wire, however many were in flight. */
+  /**
+   * Only a request sent after the last answer, or after the last silence that was counted, makes another silence: of several in
+   * flight one may be late while others are answered, and all of them together are one.
+   */
   #timedOut(flights: readonly InFlight[], now: number): void {
-    this.#silences++;
-    const silent = new Map(flights.map((flight) => [flight.unit, flight]));
-    for (const [unit, { request, strangeUnit }] of silent) {
+    const sent = this.counters.requests;
+    if (flights.some(({ number }) => number > this.#judgedUpTo)) {
+      this.#silences++;
+      this.#judgedUpTo = sent;
+    }
+    for (const { request, unit, number, strangeUnit } of flights) {
+      if (number <= unit.judgedUpTo) continue;
+      unit.judgedUpTo = sent;
       unit.timeouts++;
       unit.alive = false;
       if (this.#settings.framing !== 'tcp') unit.quietUntilMs = now + request.timeoutMs;
@@ -282,6 +294,7 @@ export class Bus implements FrameSink {
 
   #deliver({ request, unit }: InFlight, verdict: 'data' | 'exception' | 'malformed', bytes: Uint8Array, start: number): void {
     this.#silences = 0;
+    this.#judgedUpTo = this.counters.requests;
     if (verdict === 'data') {
       this.#answers(unit);
       request.answered(bytes, start + 2);
@@ -303,6 +316,7 @@ export class Bus implements FrameSink {
 
   #answers(unit: UnitQueue): void {
     unit.timeouts = 0;
+    unit.judgedUpTo = this.counters.requests;
     unit.alive = true;
     unit.parked = undefined;
     unit.probeWaitMs = 0;

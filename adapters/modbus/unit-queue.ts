@@ -7,6 +7,8 @@ export class UnitQueue {
   readonly #lanes: Lane[] = [];
   /** Requests that waited out their time one after the other. */
   timeouts = 0;
+  /** Requests up to this number say nothing new about the unit when they run out of time: it has answered since, or was counted silent. */
+  judgedUpTo = 0;
   /** Set while the unit is parked: why its points are bad. */
   parked: SampleState | undefined;
   /** Monotonic time from which one request may try a parked unit. */
