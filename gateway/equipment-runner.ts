@@ -84,6 +84,11 @@ export class EquipmentRunner {
 
   async stop(): Promise<void> {
     await this.#loop.stop();
+    this.flush();
+  }
+
+  /** Gives what was collected to the outbox now. */
+  flush(): void {
     this.#builder.flush();
     this.#losses.tell();
   }

@@ -13,10 +13,12 @@ import { type LastGood, openLastGood } from './last-good.ts';
 import { loadMappingSet, type MappingSet } from './mapping-set.ts';
 import type { Outbox } from './outbox/contract.ts';
 import { outboxIdentity } from './outbox-identity.ts';
+import { pause } from './pause.ts';
 import { isEmpty, planReload, type ReloadPlan } from './reload-plan.ts';
 import { secretOpener } from './secrets.ts';
 
 const tickMs = 50;
+const machinesStopWithinMs = 700;
 
 export interface ReloadResult {
   readonly plan: ReloadPlan;
@@ -204,7 +206,12 @@ export class Gateway implements AsyncDisposable {
   /** Stops in the order of the flow, so that what was read is on disk and what is on disk has its chance to leave. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#reloading;
-    await Promise.all([...this.#runners.values()].map((runner) => runner.stop()));
+    // A server that hangs may not keep what was read from reaching the disk.
+    const runners = [...this.#runners.values()];
+    const stopped = new AbortController();
+    await Promise.race([Promise.all(runners.map((runner) => runner.stop())), pause(machinesStopWithinMs, stopped.signal)]);
+    stopped.abort();
+    for (const runner of runners) runner.flush();
     clearInterval(this.#ticker);
     await this.#forwarder.stop();
     await this.#outbox[Symbol.asyncDispose]();
