@@ -33,4 +33,6 @@ test('a machine that falls silent with sixteen requests in flight is parked afte
   simulator.behave = () => (unanswered++ < 16 ? 'silence' : 'answer');
   await session.until(() => unanswered > 60);
   expect(session.connection.counters()).toMatchObject({ timeouts: 16, parkedUnits: 0, connects: 1 });
+  const bad = points.flatMap(({ name }) => session.of(name)).filter(({ value }) => value === undefined);
+  expect(bad).toHaveLength(16);
 });
