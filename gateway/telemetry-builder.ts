@@ -24,6 +24,7 @@ export class TelemetryBuilder {
   #fromMs = 0;
   #toMs = 0;
   #sinceMono = 0;
+  #flushed = false;
   #acknowledge: (() => void)[] = [];
 
   constructor(origin: EventOrigin, equipment: string, path: string, sink: EventSink, onRefused: (error: unknown) => void) {
@@ -37,9 +38,9 @@ export class TelemetryBuilder {
     return this.#count;
   }
 
-  /** Flushes when the oldest collected reading has waited `lingerMs`. `nowMono` is of performance.now(). */
+  /** Flushes when the oldest collected reading has waited `lingerMs`; the very first ones wait for nobody. `nowMono` is of performance.now(). */
   flushIfDue(nowMono: number, lingerMs: number): void {
-    if (this.#count > 0 && nowMono - this.#sinceMono >= lingerMs) this.flush();
+    if (this.#count > 0 && (!this.#flushed || nowMono - this.#sinceMono >= lingerMs)) this.flush();
   }
 
   add(readingText: string, receivedMs: number): void {
@@ -74,6 +75,7 @@ export class TelemetryBuilder {
   /** Gives what was collected to the outbox. */
   flush(): void {
     if (this.#count === 0) return;
+    this.#flushed = true;
     this.#fold();
     const envelope = this.#envelope;
     const readings = this.#text;
