@@ -22,6 +22,8 @@ const probeFirstMs = 5_000;
 const probeMaxMs = 60_000;
 /** A unit that is alone on its wire disturbs nobody. */
 const probeAloneMs = 1_000;
+/** A timer that comes later than this comes out of a stall of the event loop. */
+const stallMs = 10;
 /** More unanswered transactions than this on one link: their ids could come round again. */
 const maxAbandoned = 1_000;
 
@@ -31,7 +33,7 @@ interface InFlight {
   readonly transaction: number;
   /** Place in the order in which requests were sent. */
   readonly number: number;
-  readonly deadlineMs: number;
+  deadlineMs: number;
   strangeUnit: number;
 }
 
@@ -69,7 +71,7 @@ export class Bus implements FrameSink {
   #restUntilMs = 0;
   /** Is left running when an answer comes, and finds out by itself that it is early. */
   readonly #deadline = new Alarm(() => this.#expire(performance.now()));
-  readonly #wake = new Alarm(() => this.#pump());
+  readonly #wake = new Alarm(() => this.#wakeUp(performance.now()));
 
   constructor(settings: ModbusSettings) {
     this.#settings = settings;
@@ -135,7 +137,7 @@ export class Bus implements FrameSink {
         this.#wake.at(this.#restUntilMs);
         return;
       }
-      const unit = this.#nextUnit(now);
+      const unit = this.#nextUnit();
       if (!unit) return;
       const request = unit.take();
       if (!request) continue;
@@ -151,14 +153,25 @@ export class Bus implements FrameSink {
     }
   }
 
+  /** Only here does a quiet time end, because an alarm rings after what had arrived was read; whoever else pumps may come straight out of a stall. */
+  #wakeUp(now: number): void {
+    for (const unit of this.#turns) {
+      if (unit.quietUntilMs === 0 || now < unit.quietUntilMs) continue;
+      // A serial port is read by another thread, which a stalled loop has not heard yet.
+      const unheard = this.#settings.serial !== undefined && now - unit.quietUntilMs > stallMs;
+      unit.quietUntilMs = unheard ? now + this.#silentIntervalMs() : 0;
+    }
+    this.#pump();
+  }
+
   /** Fair: the unit after the one that was served last. */
-  #nextUnit(now: number): UnitQueue | undefined {
+  #nextUnit(): UnitQueue | undefined {
     const size = this.#turns.length;
     for (let i = 1; i <= size; i++) {
       const turn = (this.#turn + i) % size;
       const unit = this.#turns[turn]!;
       if (unit.empty) continue;
-      if (now < unit.quietUntilMs) {
+      if (unit.quietUntilMs > 0) {
         this.#wake.at(unit.quietUntilMs);
         continue;
       }
@@ -191,6 +204,9 @@ export class Bus implements FrameSink {
   }
 
   #expire(now: number): void {
+    if (this.#settings.serial) {
+      for (const flight of this.#flights) if (now - flight.deadlineMs > stallMs) flight.deadlineMs = now + this.#silentIntervalMs();
+    }
     const due = this.#flights.filter((flight) => flight.deadlineMs <= now);
     if (due.length > 0) {
       this.#flights = this.#flights.filter((flight) => flight.deadlineMs > now);
@@ -275,7 +291,7 @@ export class Bus implements FrameSink {
     }
     const { request } = flight;
     if (unitId !== request.unitId && this.#settings.unitIdCheck === 'strict') {
-      flight.strangeUnit = unitId;
+      if (transaction >= 0) flight.strangeUnit = unitId;
       this.counters.foreignFrames++;
       return;
     }
@@ -336,7 +352,7 @@ export class Bus implements FrameSink {
     }
     const unit = this.#units.get(unitId);
     const now = performance.now();
-    if (unit && now < unit.quietUntilMs) {
+    if (unit && unit.quietUntilMs > 0) {
       // What it owed us has come; the line is clean again after the usual silence.
       this.counters.lateFrames++;
       unit.quietUntilMs = now + this.#silentIntervalMs();

@@ -14,7 +14,7 @@ export class UnitQueue {
   /** Monotonic time from which one request may try a parked unit. */
   probeAtMs = 0;
   probeWaitMs = 0;
-  /** Until then nothing is sent to it: a late answer might still come and cannot be told from a new one. */
+  /** Above 0: until then nothing is sent to it, because a late answer might still come and could not be told from a new one. */
   quietUntilMs = 0;
   /** Its last exchange brought an answer. */
   alive = false;
