@@ -13,15 +13,11 @@ import { showSpan } from './types.ts';
 import { UnitQueue } from './unit-queue.ts';
 import { openWire, type Wire } from './wire.ts';
 
-/** Time-outs in a row after which a unit is left alone for a while. */
-const parkAfter = 2;
 /** Time-outs in a row after which a TCP link is taken for dead, when no unit of it answers; and in any case. */
 const dropAfter = 3;
 const dropAlways = 10;
-const probeFirstMs = 5_000;
-const probeMaxMs = 60_000;
-/** A unit that is alone on its wire disturbs nobody. */
-const probeAloneMs = 1_000;
+/** A request that tries a parked unit has this much longer than its own time before the next one may. */
+const probeGraceMs = 1_000;
 /** A timer that comes later than this comes out of a stall of the event loop. */
 const stallMs = 10;
 /** More unanswered transactions than this on one link: their ids could come round again. */
@@ -147,7 +143,7 @@ export class Bus implements FrameSink {
           continue;
         }
         // One request tries; what else waits for the unit is told that it is parked.
-        unit.probeAtMs = now + request.timeoutMs + probeAloneMs;
+        unit.probeAtMs = now + request.timeoutMs + probeGraceMs;
       }
       this.#send(request, unit, now);
     }
@@ -229,10 +225,8 @@ export class Bus implements FrameSink {
     for (const { request, unit, number, strangeUnit } of flights) {
       if (number <= unit.judgedUpTo) continue;
       unit.judgedUpTo = sent;
-      unit.timeouts++;
-      unit.alive = false;
       if (this.#settings.framing !== 'tcp') unit.quietUntilMs = now + request.timeoutMs;
-      if (unit.timeouts >= parkAfter) this.#park(unit, this.#silence(request, strangeUnit), now);
+      unit.fellSilent(this.#silence(request, strangeUnit), now, this.#units.size === 1);
     }
     if (this.#settings.framing !== 'tcp') {
       this.#countGarbage(this.#framer.reset());
@@ -259,13 +253,6 @@ export class Bus implements FrameSink {
   #silentIntervalMs(): number {
     const baud = this.#settings.serial?.baudRate ?? 115_200;
     return Math.max(20, (3.5 * 11 * 1000) / baud);
-  }
-
-  #park(unit: UnitQueue, state: SampleState, now: number): void {
-    const alone = this.#units.size === 1;
-    unit.parked = state;
-    unit.probeWaitMs = alone ? probeAloneMs : Math.min(probeMaxMs, Math.max(probeFirstMs, unit.probeWaitMs * 2));
-    unit.probeAtMs = now + unit.probeWaitMs;
   }
 
   /** Only TCP: a serial line has no link to lose. */
@@ -312,7 +299,7 @@ export class Bus implements FrameSink {
     this.#silences = 0;
     this.#judgedUpTo = this.counters.requests;
     if (verdict === 'data') {
-      this.#answers(unit);
+      unit.answered(this.counters.requests);
       request.answered(bytes, start + 2);
       return;
     }
@@ -325,23 +312,9 @@ export class Bus implements FrameSink {
     this.counters.exceptions++;
     const code = bytes[start + 1]!;
     const state = exceptionState(code, `unit ${request.unitId} at ${this.name}`, showSpan(request.table, request.start, request.count));
-    if (exceptionMeaning(code).means === 'path') this.#behindGateway(unit, state);
-    else this.#answers(unit);
+    if (exceptionMeaning(code).means === 'path') unit.fellSilent(state, performance.now(), this.#units.size === 1);
+    else unit.answered(this.counters.requests);
     request.failed({ kind: 'exception', code, state });
-  }
-
-  #answers(unit: UnitQueue): void {
-    unit.timeouts = 0;
-    unit.judgedUpTo = this.counters.requests;
-    unit.alive = true;
-    unit.parked = undefined;
-    unit.probeWaitMs = 0;
-  }
-
-  /** The gateway answers for a machine that does not: the link is fine, the machine costs the gateway's time-out each time. */
-  #behindGateway(unit: UnitQueue, state: SampleState): void {
-    unit.alive = false;
-    if (++unit.timeouts >= parkAfter) this.#park(unit, state, performance.now());
   }
 
   #uninvited(unitId: number, transaction: number): void {

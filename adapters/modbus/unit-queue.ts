@@ -1,6 +1,15 @@
 import type { SampleState } from '../../model/sample.ts';
 import type { BusRequest } from './bus-request.ts';
 
+/** Silences in a row after which a unit is left alone for a while, and how long that is. */
+const parkAfter = 2;
+const probeFirstMs = 5_000;
+const probeMaxMs = 60_000;
+/** A unit that is alone on its wire disturbs nobody. */
+const probeAloneMs = 1_000;
+/** Places at the head of a lane that may be empty before they are given back; a lane that never runs empty would grow for ever. */
+const maxHollow = 1_000;
+
 /** What waits for one unit, by interval class: the request whose deadline comes first goes first, so that slow classes do not hold up fast ones. */
 export class UnitQueue {
   readonly unitId: number;
@@ -21,6 +30,24 @@ export class UnitQueue {
 
   constructor(unitId: number) {
     this.unitId = unitId;
+  }
+
+  /** Anything but silence: an exception too proves that the unit is there. `sent` is the number of the latest request. */
+  answered(sent: number): void {
+    this.timeouts = 0;
+    this.judgedUpTo = sent;
+    this.alive = true;
+    this.parked = undefined;
+    this.probeWaitMs = 0;
+  }
+
+  /** It, or the gateway before it, let a request run out of time. The second time in a row it is parked; a probe that fails doubles the wait. */
+  fellSilent(why: SampleState, now: number, alone: boolean): void {
+    this.alive = false;
+    if (++this.timeouts < parkAfter) return;
+    this.parked = why;
+    this.probeWaitMs = alone ? probeAloneMs : Math.min(probeMaxMs, Math.max(probeFirstMs, this.probeWaitMs * 2));
+    this.probeAtMs = now + this.probeWaitMs;
   }
 
   add(request: BusRequest, first: boolean): void {
@@ -45,6 +72,9 @@ export class UnitQueue {
     lane.waiting[lane.head++] = undefined;
     if (lane.head === lane.waiting.length) {
       lane.waiting.length = 0;
+      lane.head = 0;
+    } else if (lane.head > maxHollow && lane.head * 2 > lane.waiting.length) {
+      lane.waiting.splice(0, lane.head);
       lane.head = 0;
     }
     return request;
