@@ -18,7 +18,6 @@ import {
 const [endpoint = '', itemsText = '1000', publishingText = '100'] = process.argv.slice(2);
 const items = Number(itemsText);
 const publishingMs = Number(publishingText);
-process.on('SIGTERM', () => process.exit(0));
 
 const client = OPCUAClient.create({
   endpointMustExist: false,
@@ -29,7 +28,7 @@ await client.connect(endpoint);
 const session = await client.createSession();
 const subscription = ClientSubscription.create(session, {
   requestedPublishingInterval: publishingMs,
-  requestedLifetimeCount: 10_000,
+  requestedLifetimeCount: 300,
   requestedMaxKeepAliveCount: 100,
   maxNotificationsPerPublish: 0,
   publishingEnabled: true,
@@ -53,5 +52,9 @@ for (let start = 0; start < items; start += groupSize) {
     count++;
   });
 }
+// A session that is left behind would keep the server busy during the next run.
+process.on('SIGTERM', () => {
+  void session.close(true).finally(() => process.exit(0));
+});
 process.on('SIGUSR2', () => process.stdout.write(`count ${count}\n`));
 process.stdout.write('ready\n');

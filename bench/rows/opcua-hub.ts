@@ -30,7 +30,7 @@ export const opcuaHub: Row = {
           env: { XDG_CONFIG_HOME: folder.path },
         });
         await started.line(/^ready\n/m, 120_000);
-        return { process: started, values: () => started.count(), [Symbol.asyncDispose]: () => started[Symbol.asyncDispose]() };
+        return { process: started, values: () => started.count(), [Symbol.asyncDispose]: () => started.stop() };
       },
     };
     let runs = 0;
