@@ -1,10 +1,16 @@
+import type { z } from 'zod';
 import type { ConnectContext } from '../adapters/contract.ts';
+import type { Grain, MessageSubject } from '../encodings/contract.ts';
+import type { Plant } from '../model/plant.ts';
+import type { HubEvent } from '../model/telemetry.ts';
 
 /** One kind of hub. Like an adapter: the definition is light, the library loads with `load`. */
 export interface HubClientKind<Settings = unknown> {
   readonly name: string;
   readonly summary: string;
-  readonly settings: import('zod').ZodType<Settings>;
+  readonly settings: z.ZodType<Settings>;
+  /** For the start lines and logs, without secrets: `Azure IoT Hub, plant.azure-devices.net`. */
+  where?(settings: Settings): string;
   load(): Promise<HubClientRuntime<Settings>>;
 }
 
@@ -16,6 +22,11 @@ export interface HubClientRuntime<Settings = unknown> {
 export interface HubContext extends Pick<ConnectContext, 'log' | 'secret' | 'stateFolder'> {
   /** Id of the gateway; the default device id. */
   readonly gateway: string;
+  /** CloudEvents source of its messages: `/candyco/leeds/gw-leeds-1`. */
+  readonly source: string;
+  /** Absolute path of a file or folder that the settings name; they are relative to the configuration file. */
+  resolve(path: string): string;
+  readonly plant: Plant;
 }
 
 /** One life of one connection. Buffers nothing, never reconnects by itself; renewing a token is its own business. */
@@ -24,6 +35,8 @@ export interface HubSession extends AsyncDisposable {
   readonly maxBodyBytes: number;
   /** What the settings ask for: `zstd` takes the outbox's blocks as they are stored; the session itself compresses what comes as `utf-8`. Absent: `none`. */
   readonly compression?: 'none' | 'gzip' | 'zstd';
+  /** How much one message holds; absent: `batch`. A client whose topics name the machine asks for `event`, one with a topic a tag for `reading`. */
+  readonly grain?: Grain;
   /** How many sends may be under way at once (the forwarder keeps to it). */
   readonly window: number;
   /**
@@ -32,11 +45,16 @@ export interface HubSession extends AsyncDisposable {
    * Calls made in order are put on the wire in order.
    */
   send(message: HubMessage): Promise<void>;
+  /**
+   * Instead of `send`, where the wire has a form and a state of its own (Sparkplug B): takes whole events, with the same promise.
+   * A session that has this gets no `send`.
+   */
+  sendEvents?(events: readonly HubEvent[]): Promise<void>;
   /** Resolves, with the reason, when the session is over: link lost, dropped by the hub, disposed. Never rejects. */
   readonly closed: Promise<Error | undefined>;
 }
 
-/** A body that is ready to leave: one CloudEvent (structured JSON) or a JSON array of them. */
+/** A body that is ready to leave; by default one CloudEvent (structured JSON) or a JSON array of them. */
 export interface HubMessage {
   /** Unique and stable: the same batch resent carries the same id. */
   readonly id: string;
@@ -48,4 +66,8 @@ export interface HubMessage {
   readonly createdMs: number;
   /** Application properties; short, few. */
   readonly properties?: Readonly<Record<string, string>>;
+  /** What it is about; absent for a batch of several machines. */
+  readonly about?: MessageSubject;
+  /** It may stay on its topic as the last value. */
+  readonly retain?: boolean;
 }

@@ -9,6 +9,11 @@ export interface AdapterLanguage<Settings = unknown, Address = unknown> {
   /** The word after `connection.adapter:`. */
   readonly name: string;
   readonly summary: string;
+  /**
+   * The machine sends by itself. `every` then says how often it is expected to; a point that gives neither `every` nor `staleAfter`
+   * is stale after five minutes of silence.
+   */
+  readonly pushes?: boolean;
   /** The `connection:` block without `adapter`. Strict: an unknown key is a problem. Written durations become milliseconds. */
   readonly connection: z.ZodType<Settings>;
   /** The adapter's own point keys, beside the common ones. Strict object schema; every key optional unless truly needed. */
@@ -50,6 +55,8 @@ export interface CompiledAddress<Address> {
   readonly address: Address;
   /** Type of the raw value; undefined where only the machine knows (OPC UA). */
   readonly rawType: ValueType | undefined;
+  /** Placeholders that a sample of this point comes with (`{line}` in its topic), which the names of point, equipment and path may use. */
+  readonly captures?: readonly string[];
 }
 
 export interface PlacedPoint<Address = unknown> {

@@ -36,6 +36,28 @@ export interface SampleBatch {
   readonly lost?: readonly Loss[];
   /** Called once everything in this batch is durable in the outbox (an AMQP delivery or MQTT packet may now be acknowledged). */
   readonly acknowledge?: () => void;
+  /** Called instead when the outbox did not take it (full, disk error): the source should keep it and give it again. */
+  readonly refuse?: (reason: string) => void;
+  /**
+   * Which machine this is of, where the equipment id is a pattern (`equipment: press-{id}`): the captures that fill it.
+   * One batch, one machine. Never seen before: the gateway makes it, within the bound of the settings. Absent: the equipment itself.
+   */
+  readonly machine?: Captures;
+  /**
+   * Points that make themselves known with this batch, of points whose name is a pattern (`"{metric}"`). `points` and `verified` refer to
+   * the observed points by their place, and to those that appeared by `observed.length` + order of appearance within their machine
+   * and this `observe`. A pattern point itself never has a sample. A name that came before is not said again.
+   */
+  readonly appeared?: readonly Appearance[];
+}
+
+/** What the placeholders of a topic matched: `{ line: 'l1', id: '7' }`. */
+export type Captures = Readonly<Record<string, string>>;
+
+export interface Appearance {
+  /** Place of the pattern among the observed points. */
+  readonly pattern: number;
+  readonly captures: Captures;
 }
 
 export interface Loss {

@@ -1,8 +1,11 @@
 /**
- * The outbox: what was accepted leaves, in order, or its loss is said.
+ * The outbox: what was accepted leaves, in order, to every destination, or its loss is said.
  *
  * Numbers: every event gets the next sequence number of this gateway, for ever; a number is never used twice.
- * Invariant, in readings, at any moment: `queued = acked + dropped + pending` (what a restart found counts as queued).
+ * Invariant, in readings, at any moment, for the log and for each destination: `queued = acked + dropped + pending`
+ * (what a restart found counts as queued). The log counts a reading as acked when all required destinations have it, as dropped
+ * when one of them will never get it.
+ * Destinations do not wait for each other: a segment goes when every required one has passed it, or when size or age say so.
  */
 export interface Outbox extends AsyncDisposable {
   /**
@@ -12,18 +15,41 @@ export interface Outbox extends AsyncDisposable {
    * and a gap record will follow as soon as there is room.
    */
   append(event: OutboxEvent): Promise<void>;
+  /** The way of one destination through the log; `name` is one of the settings' destinations, the same object each time. */
+  cursor(name: string): OutboxCursor;
+  counters(): OutboxCounters;
+}
+
+/** Reads, in order, what one destination has not got yet. */
+export interface OutboxCursor {
   /**
    * The next batch after the last one handed out, or undefined after `signal` aborts; waits while there is nothing.
    * A batch's body is at most `maxBodyBytes` plain bytes (an event is never split; one that is larger stands alone).
    */
   next(options: NextOptions, signal: AbortSignal): Promise<OutboxBatch | undefined>;
-  /** The hub has taken over everything up to and including this batch. Batches are acknowledged in order. */
-  acknowledge(batch: OutboxBatch): void;
+  /** The hub has taken over everything up to and including this batch. Batches are acknowledged in order. `mark` becomes the cursor's. */
+  acknowledge(batch: OutboxBatch, mark?: string): void;
   /** Hand out again from the first batch that was not acknowledged (the link was lost). */
   rewind(): void;
   /** The hub will never take this batch: counted as dropped (`rejected`), a gap record follows. */
   reject(batch: OutboxBatch, reason: string): void;
-  counters(): OutboxCounters;
+  /** The last mark given with an acknowledgement. Survives a restart together with the position: both are of the same moment. At most 64 characters. */
+  readonly mark: string | undefined;
+  counters(): CursorCounters;
+}
+
+/** Readings; `queued` is what the log took since this destination is known. */
+export interface CursorCounters {
+  readonly queued: number;
+  readonly acked: number;
+  readonly dropped: number;
+  readonly pending: number;
+  /** As for the log, and `overtaken`: the log went on without this destination because it is not required. */
+  readonly droppedBy: Readonly<Record<string, number>>;
+  /** Everything up to this sequence number is finished. */
+  readonly position: number;
+  /** Gateway time of the oldest reading it has not got, epoch milliseconds. */
+  readonly oldestMs: number | undefined;
 }
 
 export interface OutboxEvent {
@@ -75,6 +101,11 @@ export interface OutboxCounters {
 
 export interface OutboxSettings {
   readonly folder: string;
+  /**
+   * At least one required. Default: one required, named `hub`. A new name starts at the end of the log, except that the only destination
+   * of a log that had one takes its position over; a name that is gone is forgotten, and what only it had not got is dropped (`removed`).
+   */
+  readonly destinations?: readonly DestinationSettings[];
   readonly maxSizeBytes: number;
   readonly maxAgeMs: number;
   readonly whenFull: 'drop-oldest' | 'refuse-new';
@@ -86,6 +117,13 @@ export interface OutboxSettings {
   readonly maxQueueBytes?: number;
   /** For tests. Age is measured by the monotonic clock as far as one life of the process goes. */
   readonly clock?: OutboxClock;
+}
+
+export interface DestinationSettings {
+  /** Letters, digits, hyphens and underscores. */
+  readonly name: string;
+  /** The log is kept until this one has it (within size and age). Not required: when all others have it, it may go; that is a loss of this one. */
+  readonly required: boolean;
 }
 
 export interface OutboxClock {
@@ -104,4 +142,6 @@ export interface GapRecord {
   readonly lastSequence?: number;
   readonly equipment?: string;
   readonly point?: string;
+  /** The only destination that lost it, where there are several. */
+  readonly destination?: string;
 }

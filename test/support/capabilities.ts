@@ -30,6 +30,8 @@ const probes: Readonly<Record<string, () => Capability>> = {
   mbpoll: () => has('mbpoll', 'mbpoll'),
   socat: () => has('socat', 'socat'),
   mosquitto: () => has('mosquitto', 'mosquitto'),
+  rabbitmq: () => probe('rabbitmq', 'test', ['-x', '/usr/lib/rabbitmq/bin/rabbitmq-server'], 'rabbitmq-server is not installed'),
+  proton: () => probe('proton', debianPython, ['-c', 'import proton'], 'python3-qpid-proton is not installed'),
   tshark: () =>
     probe('tshark', 'sh', ['-c', 'tshark -D 2>/dev/null | grep -q "(Loopback)\\|lo"'], 'tshark is not installed or may not capture'),
   asyncua: () => probe('asyncua', asyncuaPython(), ['-c', 'import asyncua'], 'asyncua is not installed'),
