@@ -1,7 +1,9 @@
+import { isAbsolute, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Log } from '../../adapters/contract.ts';
 import type { HubClientKind, HubContext, HubMessage, HubSession } from '../../hub-client/contract.ts';
 import { GatewayError, NotConnectedError } from '../../model/error.ts';
+import type { Plant } from '../../model/plant.ts';
 import { tempFolder } from '../support/temp.ts';
 
 /** A hub on loopback that takes messages, and what a behaviour needs to disturb it. */
@@ -35,10 +37,22 @@ export type HubBehaviour = (typeof behaviours)[number];
 
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
-export function hubContext(stateFolder: string, files: Readonly<Record<string, string>> = {}, gateway = 'gw-test-1'): HubContext {
+/** A gateway without machines. */
+export const emptyPlant: Plant = { machines: () => [], latest: () => [], onChange: () => ({ [Symbol.dispose]() {} }) };
+
+/** `files` are the secrets, by the name that the settings give; other paths are taken as relative to `stateFolder`. */
+export function hubContext(
+  stateFolder: string,
+  files: Readonly<Record<string, string>> = {},
+  gateway = 'gw-test-1',
+  plant = emptyPlant,
+): HubContext {
   return {
     gateway,
+    source: `/candyco/leeds/${gateway}`,
+    plant,
     stateFolder,
+    resolve: (path) => isAbsolute(path) ? path : join(stateFolder, path),
     log: silent,
     secret: async (reference) => {
       const name = 'file' in reference ? reference.file : reference.env;
