@@ -52,7 +52,7 @@ export function hubContext(
     source: `/candyco/leeds/${gateway}`,
     plant,
     stateFolder,
-    resolve: (path) => isAbsolute(path) ? path : join(stateFolder, path),
+    resolve: (path) => (isAbsolute(path) ? path : join(stateFolder, path)),
     log: silent,
     secret: async (reference) => {
       const name = 'file' in reference ? reference.file : reference.env;
