@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import type { CompiledAddress, PointSource, Report } from '../../mappings/language.ts';
 import type { ValueType } from '../../model/value.ts';
-import { orderMisfit, swapsOf } from './byte-order.ts';
+import { orderMisfit, swapsOf } from '../registers/byte-order.ts';
+import { byteOrders, type ModbusType, modbusTypes, typeShape } from '../registers/types.ts';
 import { parsePlace } from './notation.ts';
 import { type ModbusSettings, unitId } from './settings.ts';
-import { byteOrders, isBitTable, type ModbusAddress, type ModbusType, modbusTypes, showSpan, type Table, typeShape } from './types.ts';
+import { isBitTable, type ModbusAddress, showSpan, type Table } from './types.ts';
 
 export const modbusPoint = z.strictObject({
   type: z

@@ -2,14 +2,16 @@ import type { SampleBatch, SampleState } from '../../model/sample.ts';
 import { statuses } from '../../model/status.ts';
 import type { RawValue } from '../../model/value.ts';
 import type { ObservedPoint } from '../contract.ts';
+import type { Decode } from '../registers/codec.ts';
+import type { ModbusType } from '../registers/types.ts';
 import type { BusRequest } from './bus-request.ts';
-import { type Decode, decoderOf } from './codec.ts';
+import { decoderOf } from './codec.ts';
 import type { Fault } from './faults.ts';
 import { byteCountOf } from './pdu.ts';
 import type { PlannedRead } from './planner.ts';
 import type { PollGroup } from './poll-group.ts';
 import type { ModbusSettings } from './settings.ts';
-import { isBitTable, type ModbusAddress, type ModbusType, showSpan, type Table } from './types.ts';
+import { isBitTable, type ModbusAddress, showSpan, type Table } from './types.ts';
 
 /** Who is told how a poll went. */
 export interface PollOwner {

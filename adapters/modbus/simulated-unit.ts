@@ -1,7 +1,8 @@
 import type { RawValue } from '../../model/value.ts';
-import { encodeRegisters } from './encode.ts';
+import { encodeRegisters } from '../registers/encode.ts';
+import { type ByteOrder, type ModbusType, typeShape } from '../registers/types.ts';
 import { parsePlace } from './notation.ts';
-import { type ByteOrder, isBitTable, type ModbusType, type Table, typeShape } from './types.ts';
+import { isBitTable, type Table } from './types.ts';
 
 /** How a value lies in the registers; one uint16 each unless said. */
 export interface ValueLayout {

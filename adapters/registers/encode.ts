@@ -1,14 +1,13 @@
 import type { RawValue, Scalar } from '../../model/value.ts';
 import { bytePlaces } from './byte-order.ts';
-import type { ValueForm } from './codec.ts';
 import { encodeDatetime } from './datetime.ts';
-import { type ModbusType, typeShape } from './types.ts';
+import { type ModbusType, type RegisterForm, typeShape } from './types.ts';
 
 /**
- * The registers of a value, as bytes on the wire; the reverse of `decoderOf` for the register tables.
+ * The registers of a value, as bytes on the wire; the reverse of `decoderOf`.
  * RangeError when the value does not fit its type.
  */
-export function encodeRegisters(form: Omit<ValueForm, 'table'>, value: RawValue): Buffer {
+export function encodeRegisters(form: RegisterForm, value: RawValue): Buffer {
   if (form.array) {
     const per = typeShape(form.type).registers!;
     return Buffer.concat((value as readonly Scalar[]).map((v) => encodeRegisters({ ...form, count: per, array: false }, v)));
