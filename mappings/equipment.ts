@@ -1,5 +1,6 @@
 import type { Quality } from '../model/quality.ts';
 import type { SampleState } from '../model/sample.ts';
+import type { Priority } from '../model/telemetry.ts';
 import type { RawValue, Value, ValueType } from '../model/value.ts';
 
 /** One machine, compiled: everything decided at load, nothing looked up per value. Immutable, comparable by `hash`. */
@@ -13,14 +14,30 @@ export interface CompiledEquipment {
   /** Parsed connection block, as the adapter's schema gives it. */
   readonly settings: unknown;
   readonly points: readonly CompiledPoint[];
+  /** How readings are grouped; empty: one message with everything. */
+  readonly messages: readonly CompiledMessage[];
+  /** The placeholders in id and path: it stands for every machine that makes itself known. Absent: one machine. */
+  readonly captures?: readonly string[];
   /** Over everything below: equal hash, nothing to do. */
   readonly hash: string;
   /** Over adapter and settings alone. */
   readonly connectionHash: string;
 }
 
+/** A group of points that leave together, from `telemetry:`. Points that no group names leave in the machine's own message. */
+export interface CompiledMessage {
+  readonly name: string;
+  /** Whether a point of this name belongs to it. */
+  readonly covers: (point: string) => boolean;
+  /** Readings wait so long to leave together; undefined: as the gateway's `batchFor`. */
+  readonly everyMs: number | undefined;
+  readonly priority: Priority;
+}
+
 export interface CompiledPoint {
   readonly name: string;
+  /** The name has placeholders: it stands for every point that makes itself known, and has no readings itself. */
+  readonly pattern?: true;
   /** As the adapter's `compilePoint` made it. */
   readonly address: unknown;
   readonly rawType: ValueType | undefined;

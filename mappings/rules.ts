@@ -342,9 +342,24 @@ export const rules: RuleCatalogue = {
     cure: 'Follow the steps; the first one that surprises is the cause.',
   },
   'unknown-point': {
-    title: 'A sample expects a point that is not there',
-    meaning: 'Each key of `expect` is a point of this machine.',
+    title: 'A name of a point that is not there',
+    meaning: 'Each key of `expect` and each name in a group of `telemetry` is a point of this machine; a name with * covers at least one.',
     cause: 'The point was renamed, or its name is misspelt.',
     cure: 'Take the proposed name.',
+  },
+  'in-two-messages': {
+    title: 'A point is in two messages',
+    meaning: 'Each reading leaves once, in one message. A name written out is nearer than one with *; here two are equally near.',
+    cause: 'Two patterns that cover the same name.',
+    cure: 'Name the point itself in the message that is meant.',
+    example:
+      'telemetry:\n  process: { points: ["motor_*"] }\n  alarms: { points: ["*_overload"], priority: alarm }   # add motor_overload here',
+  },
+  'unknown-placeholder': {
+    title: 'A placeholder that nothing fills',
+    meaning: 'A name in braces is filled by the part of the topic that has the same name in braces.',
+    cause: 'The placeholder is misspelt, or the topic has none of this name.',
+    cure: 'Write the same name in the topic and in the id, path or point name.',
+    example: 'equipment: press-{id}\nconnection: { adapter: mqtt, url: "mqtt://10.0.0.5", topic: "plant/{id}/state" }',
   },
 };

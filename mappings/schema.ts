@@ -1,6 +1,8 @@
 import { z } from 'zod';
-import { pointKeys } from './keys.ts';
+import { priorities } from '../model/telemetry.ts';
+import { duration, pointKeys } from './keys.ts';
 import type { AdapterLanguage } from './language.ts';
+import { withoutPlaceholders } from './patterns.ts';
 
 /** Words of the mapping language that a later version will understand. They are answered, never called unknown. */
 export const laterKeys: Readonly<Record<string, string>> = {
@@ -13,12 +15,10 @@ export const laterKeys: Readonly<Record<string, string>> = {
   computed: 'computed points',
   windows: 'windows over time',
   rules: 'rules',
-  telemetry: 'telemetry groups',
   events: 'alarms and conditions of OPC UA',
   methods: 'methods of OPC UA',
 };
 export const laterPointKeys: Readonly<Record<string, string>> = { scaleFrom: 'a scale that the machine gives' };
-export const laterAdapters: readonly string[] = ['amqp', 'mqtt', 'http'];
 
 /** Point names live in expressions, SQL columns, DTDL and topics. */
 export const namePattern = /^[A-Za-z][A-Za-z0-9_]{0,63}$/;
@@ -29,13 +29,13 @@ const issue = (context: z.RefinementCtx, rule: string, message: string, hint: st
   context.addIssue({ code: 'custom', message, params: { rule, hint } });
 
 const equipmentId = z.string().superRefine((id, context) => {
-  if (!idPattern.test(id)) {
+  if (!idPattern.test(withoutPlaceholders(id))) {
     issue(context, 'bad-name', `"${id}" is not an equipment id`, 'a letter, then letters, digits, - and _, at most 64 characters');
   }
 });
 
 const path = z.string().superRefine((written, context) => {
-  const levels = written.split('/');
+  const levels = withoutPlaceholders(written).split('/');
   const hint = 'write enterprise/site/area/line or enterprise/site/area/line/cell';
   if (levels.some((level) => level === '')) issue(context, 'bad-path', `"${written}" has an empty level`, hint);
   else if (levels.length > 5) issue(context, 'bad-path', `"${written}" has ${levels.length} levels; ISA-95 has at most 5 here`, hint);
@@ -52,6 +52,18 @@ const sample = z.strictObject({
   expect: z.record(z.string(), z.unknown()).describe('Point to the value that must come out; { value, quality, status } or bad, uncertain'),
 });
 
+const messageName = z.string().superRefine((name, context) => {
+  if (!idPattern.test(name)) {
+    issue(context, 'bad-name', `"${name}" is not a message name`, 'a letter, then letters, digits, - and _, at most 64 characters');
+  }
+});
+
+const message = z.strictObject({
+  points: z.array(z.string().min(1)).min(1).describe('Names of points; motor_* stands for all that begin so'),
+  every: duration({ min: 10, max: 86_400_000 }).optional().describe('Readings wait so long to leave together; each of them leaves'),
+  priority: z.enum(priorities).default('telemetry').describe('How urgent it is'),
+});
+
 /** One piece of equipment. What depends on the adapter (connection, defaults, points) is checked with the adapter's own schemas. */
 export const equipmentFile = z.strictObject({
   equipment: equipmentId.describe('Id of the machine, unique in this gateway'),
@@ -60,6 +72,10 @@ export const equipmentFile = z.strictObject({
   connection: z.looseObject({ adapter: z.string().describe('Protocol of the machine') }).describe('How the machine is reached'),
   defaults: z.record(z.string(), z.unknown()).optional().describe('Any point key; a point may override it, null takes it away'),
   points: z.record(z.string(), z.unknown()).describe('Point name to point'),
+  telemetry: z
+    .record(messageName, message)
+    .optional()
+    .describe('Groups readings into messages; what no group names leaves in a message of its own'),
   samples: z.array(sample).optional().describe('The mapping tests itself: raw values and what must come out'),
 });
 export type EquipmentFile = z.output<typeof equipmentFile>;

@@ -57,6 +57,8 @@ export interface TelemetryReading {
   readonly lastGood?: string;
   /** Source time, RFC 3339 UTC, up to 100 ns. */
   readonly time: string;
+  /** Gateway time of arrival, where it differs from `time`. */
+  readonly received?: string;
 }
 
 /** A loss, said aloud. */

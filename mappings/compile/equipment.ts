@@ -4,13 +4,15 @@ import type { CompiledEquipment } from '../equipment.ts';
 import { commonKeys, type PointKeys } from '../keys.ts';
 import type { AdapterLanguage } from '../language.ts';
 import { nearest, suggestion } from '../nearest.ts';
+import { placeholdersOf, withoutPlaceholders } from '../patterns.ts';
 import { ProblemList } from '../problems.ts';
 import { runSamples, type SampleResult } from '../samples/run.ts';
-import { equipmentFile, laterAdapters, laterKeys, laterPointKeys, namePattern, pointSchema, type Sample } from '../schema.ts';
+import { equipmentFile, laterKeys, laterPointKeys, namePattern, pointSchema, type Sample } from '../schema.ts';
 import { schemaProblems } from '../yaml/check.ts';
 import type { Path, YamlDocument } from '../yaml/document.ts';
 import { keysAt } from '../yaml/issues.ts';
-import { compilePoint, hashOf, type PointDraft } from './point.ts';
+import { compileMessages } from './messages.ts';
+import { compilePoint, hashOf, type PointDraft, unknownPlaceholder } from './point.ts';
 
 export interface CompiledDocument {
   /** Undefined when there are errors. */
@@ -50,6 +52,8 @@ export function compileEquipment(file: string, document: YamlDocument, languages
   if (settings !== undefined) {
     language.checkEquipment?.(placed, settings, (name, key, finding) => reader.report(name, key, finding));
   }
+  const messages = parsed.success ? compileMessages(parsed.data.telemetry ?? {}, placed, problems) : [];
+  if (parsed.success) checkCaptures(parsed.data.equipment, parsed.data.path ?? '', drafts, problems);
   if (!parsed.success || problems.refused) return { equipment: undefined, id, problems: problems.all, samples: [] };
   const samples = runSamples(
     file,
@@ -63,6 +67,7 @@ export function compileEquipment(file: string, document: YamlDocument, languages
   );
   if (problems.refused) return { equipment: undefined, id, problems: problems.all, samples };
   const { equipment, path = '', description } = parsed.data;
+  const captures = placeholdersOf(`${equipment}/${path}`);
   const connectionHash = hashOf([language.name, settings]);
   const compiled: CompiledEquipment = {
     id: equipment,
@@ -72,10 +77,23 @@ export function compileEquipment(file: string, document: YamlDocument, languages
     adapter: language.name,
     settings,
     points: placed,
-    hash: hashOf([equipment, path, description, connectionHash, placed.map(({ hash }) => hash)]),
+    messages,
+    ...(captures.length > 0 && { captures }),
+    hash: hashOf([equipment, path, description, connectionHash, parsed.data.telemetry, placed.map(({ hash }) => hash)]),
     connectionHash,
   };
   return { equipment: compiled, id, problems: problems.all, samples };
+}
+
+/** Every point must tell which machine it is of. */
+function checkCaptures(equipment: string, path: string, drafts: readonly PointDraft[], problems: ProblemList): void {
+  for (const [key, text] of Object.entries({ equipment, path })) {
+    for (const placeholder of placeholdersOf(text)) {
+      const without = drafts.find(({ captures }) => !captures.includes(placeholder));
+      if (!without) continue;
+      problems.add([key], 'value', unknownPlaceholder(`${key}: of ${without.point.name},`, placeholder, without.captures));
+    }
+  }
 }
 
 /** The group without the words of later versions, each of which is answered. */
@@ -96,14 +114,6 @@ function languageOf(connection: unknown, languages: readonly AdapterLanguage[], 
   const language = languages.find((each) => each.name === name);
   if (language) return language;
   const path = ['connection', 'adapter'];
-  if (laterAdapters.includes(name)) {
-    problems.add(path, 'value', {
-      rule: 'not-in-this-version',
-      message: `adapter: this version does not speak ${name} yet`,
-      hint: `known: ${languages.map((each) => each.name).join(', ')}`,
-    });
-    return undefined;
-  }
   const hint = suggestion(
     name,
     languages.map((each) => each.name),
@@ -184,7 +194,7 @@ class PointReader {
 
   #point(name: string, written: unknown, settings: unknown): PointDraft | undefined {
     const path = ['points', name];
-    if (!namePattern.test(name)) {
+    if (!namePattern.test(withoutPlaceholders(name))) {
       const hint = 'a letter, then letters, digits and _, at most 64 characters';
       this.#problems.add(path, 'key', { rule: 'bad-name', message: `"${name}" is not a point name`, hint });
     }

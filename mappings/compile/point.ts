@@ -4,7 +4,9 @@ import type { Meaning } from '../convert/meaning.ts';
 import { meaningKey } from '../convert/meaning.ts';
 import type { CompiledPoint } from '../equipment.ts';
 import type { PointKeys } from '../keys.ts';
-import type { AdapterLanguage } from '../language.ts';
+import type { AdapterLanguage, Finding } from '../language.ts';
+import { nearest } from '../nearest.ts';
+import { placeholdersOf } from '../patterns.ts';
 import { compileDeadband } from './deadband.ts';
 import { compileMeaning } from './meaning.ts';
 import type { PointContext } from './point-source.ts';
@@ -16,6 +18,8 @@ export interface PointDraft {
   readonly point: CompiledPoint;
   readonly meaning: Meaning;
   readonly keys: PointKeys;
+  /** Placeholders that its samples come with. */
+  readonly captures: readonly string[];
 }
 
 /** One point. Undefined when it has no address; other problems are reported and the point is still made, so that more can be found. */
@@ -26,7 +30,7 @@ export function compilePoint(
   settings: unknown,
 ): PointDraft | undefined {
   const { name, keys } = source;
-  const times = compileTimes(source);
+  const times = compileTimes(source, language.pushes === true);
   const address = language.compilePoint(
     {
       name,
@@ -41,6 +45,11 @@ export function compilePoint(
   );
   if (!address) return undefined;
   const { rawType } = address;
+  const pattern = placeholdersOf(name);
+  for (const placeholder of pattern) {
+    if (address.captures?.includes(placeholder)) continue;
+    source.report('at', unknownPlaceholder(`${name}:`, placeholder, address.captures ?? []));
+  }
   const compiled = compileMeaning(source, rawType);
   const { meaning, unit, numeric } = compiled;
   const deadband = compileDeadband(source, numeric);
@@ -48,6 +57,7 @@ export function compilePoint(
   const { description } = keys;
   const point = {
     name,
+    ...(pattern.length > 0 && { pattern: true as const }),
     address: address.address,
     rawType,
     ...times,
@@ -70,7 +80,20 @@ export function compilePoint(
       write,
     ]),
   };
-  return { point, meaning, keys };
+  return { point, meaning, keys, captures: address.captures ?? [] };
+}
+
+/** A name that nothing fills would stay as it is written. */
+export function unknownPlaceholder(where: string, placeholder: string, known: readonly string[]): Finding {
+  const list = known.length > 0 ? `it has ${known.map((name) => `{${name}}`).join(', ')}` : 'it has none';
+  return {
+    rule: 'unknown-placeholder',
+    message: `${where} {${placeholder}} is filled by nothing; ${list}`,
+    hint:
+      known.length > 0
+        ? `write {${nearest(placeholder, known) ?? known[0]}}, or put {${placeholder}} into the topic`
+        : `put {${placeholder}} into the topic, or write a plain name`,
+  };
 }
 
 /** Short, stable over restarts, equal for equal content. Objects must be built in one order, as the schemas do. */

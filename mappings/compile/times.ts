@@ -8,9 +8,12 @@ export interface Times {
 }
 
 const defaultEveryMs = 1_000;
+/** For a machine that sends by itself and of which nobody said how often. */
+const silenceMs = 300_000;
 
 /** The three durations of a point, each sensible beside the others. */
-export function compileTimes(point: PointContext): Times {
+export function compileTimes(point: PointContext, pushes: boolean): Times {
+  const unsaid = pushes && point.keys.every === undefined ? silenceMs : undefined;
   const { every: everyMs = defaultEveryMs, staleAfter, atLeastEvery } = point.keys;
   if (staleAfter !== undefined && staleAfter <= everyMs) {
     point.report('staleAfter', {
@@ -27,5 +30,5 @@ export function compileTimes(point: PointContext): Times {
       hint: `write ${formatDuration(everyMs)} or more`,
     });
   }
-  return { everyMs, staleAfterMs: staleAfter ?? 3 * everyMs, atLeastEveryMs: atLeastEvery };
+  return { everyMs, staleAfterMs: staleAfter ?? unsaid ?? 3 * everyMs, atLeastEveryMs: atLeastEvery };
 }
