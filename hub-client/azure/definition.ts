@@ -1,36 +1,9 @@
 import { z } from 'zod';
-import { formatDuration, parseDuration } from '../../mappings/duration.ts';
 import type { HubClientKind } from '../contract.ts';
+import { compressions } from '../delivery/compression.ts';
+import { duration, pemPath, privateKey, secret, size } from '../delivery/setting.ts';
 import { deviceIdProblem } from './connection-string.ts';
 import { hardLimitBytes } from './property-bag.ts';
-
-const secret = (what: string) =>
-  z.union([z.strictObject({ file: z.string().min(1) }), z.strictObject({ env: z.string().min(1) })], {
-    error: `say where the ${what} is kept, { file: ./secrets/hub } or { env: NAME }; it does not belong in this file itself`,
-  });
-
-const path = (what: string) => z.string({ error: `${what}: the path of a PEM file` }).min(1, `${what}: the path of a PEM file`);
-
-const duration = (minMs: number, maxMs: number) =>
-  z.string({ error: 'a duration such as 30s, 5m or 1h' }).transform((text, context): number => {
-    const ms = parseDuration(text);
-    if (ms !== undefined && ms >= minMs && ms <= maxMs) return ms;
-    const problem = ms === undefined ? 'is not a duration such as 30s, 5m or 1h' : 'is out of range';
-    context.addIssue(`"${text}" ${problem}; ${formatDuration(minMs)} to ${formatDuration(maxMs)}`);
-    return z.NEVER;
-  });
-
-const units = { B: 1, KB: 1_000, KIB: 1_024 } as const;
-
-const size = (minBytes: number, maxBytes: number) =>
-  z.string({ error: 'a size such as 240KB or 200KiB' }).transform((text, context): number => {
-    const match = /^(\d+(?:\.\d+)?)\s*(B|KB|KiB)$/i.exec(text.trim());
-    const bytes = match ? Math.floor(Number(match[1]) * units[match[2]?.toUpperCase() as keyof typeof units]) : Number.NaN;
-    if (bytes >= minBytes && bytes <= maxBytes) return bytes;
-    const problem = match ? 'is out of range' : 'is not a size such as 240KB or 200KiB';
-    context.addIssue(`"${text}" ${problem}; ${minBytes} B to ${maxBytes} B, because IoT Hub takes 256 KiB with the properties`);
-    return z.NEVER;
-  });
 
 const hostPattern = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?$/;
 
@@ -50,15 +23,10 @@ const AzureSettingsFields = z.strictObject({
     .optional()
     .describe('Identity in the hub; default: the id of the gateway'),
   key: secret('key').optional().describe('Primary or secondary key of the device, base64'),
-  certificate: path('certificate').optional().describe('PEM file with the certificate of the device, chain included, for X.509'),
-  privateKey: z
-    .union([path('privateKey').transform((file) => ({ file })), secret('private key')], {
-      error: 'the path of a PEM file, or { file: … } or { env: … }',
-    })
-    .optional()
-    .describe('Private key of the certificate, PEM'),
-  ca: path('ca').optional().describe('PEM file with the root of a private hub; the real service needs none'),
-  compression: z.enum(['none', 'gzip', 'zstd']).default('none').describe('Of the body; the hub cannot route by a compressed body'),
+  certificate: pemPath('certificate').optional().describe('PEM file with the certificate of the device, chain included, for X.509'),
+  privateKey: privateKey().optional().describe('Private key of the certificate, PEM'),
+  ca: pemPath('ca').optional().describe('PEM file with the root of a private hub; the real service needs none'),
+  compression: z.enum(compressions).default('none').describe('Of the body; the hub cannot route by a compressed body'),
   tokenLifetime: duration(60_000, 7 * 86_400_000)
     .prefault('1h')
     .describe('Validity of a SAS token; renewed after 80 to 90 % of it'),
@@ -70,7 +38,7 @@ const AzureSettingsFields = z.strictObject({
     .prefault('60s')
     .describe('A link on which messages wait and none is acknowledged for so long is lost'),
   window: z.int().min(1).max(100).default(16).describe('Messages under way at once'),
-  maxMessage: size(4_096, hardLimitBytes - 4_096)
+  maxMessage: size(4_096, hardLimitBytes - 4_096, 'because IoT Hub takes 256 KiB with the properties')
     .prefault('240KB')
     .describe('Largest body the gateway makes, under the 256 KiB of the hub with properties'),
 });
