@@ -48,6 +48,8 @@ export interface EncodedMessage {
   readonly id: string;
   readonly body: Uint8Array;
   readonly contentType: string;
+  /** Readings inside; 0 for metadata and gap records. */
+  readonly readings: number;
   /** Epoch milliseconds of the oldest reading. */
   readonly createdMs: number;
   /** What it is about, for topics, addresses and routing; absent for a batch of several machines. */

@@ -31,8 +31,11 @@ export interface OutboxCursor {
   acknowledge(batch: OutboxBatch, mark?: string): void;
   /** Hand out again from the first batch that was not acknowledged (the link was lost). */
   rewind(): void;
-  /** The hub will never take this batch: counted as dropped (`rejected`), a gap record follows. */
-  reject(batch: OutboxBatch, reason: string): void;
+  /**
+   * The hub will never take this batch, or `readings` of its readings: those are counted as dropped (`rejected`), the rest as acked,
+   * and a gap record follows. `mark` as with `acknowledge`.
+   */
+  reject(batch: OutboxBatch, reason: string, part?: { readonly readings: number; readonly mark?: string }): void;
   /** The last mark given with an acknowledgement. Survives a restart together with the position: both are of the same moment. At most 64 characters. */
   readonly mark: string | undefined;
   counters(): CursorCounters;
