@@ -78,8 +78,8 @@ async function open(engine: Engine, folder: string): Promise<SmallOutbox> {
   });
   return {
     append: (event) => outbox.append(event),
-    next: (compressed, signal) => outbox.next({ maxBodyBytes: 256 * 1024, compressed }, signal),
-    acknowledge: (batch) => outbox.acknowledge(batch as never),
+    next: (compressed, signal) => outbox.cursor('hub').next({ maxBodyBytes: 256 * 1024, compressed }, signal),
+    acknowledge: (batch) => outbox.cursor('hub').acknowledge(batch as never),
     bytesOnDisk: () => outbox.counters().bytesOnDisk,
     [Symbol.asyncDispose]: () => outbox[Symbol.asyncDispose](),
   };

@@ -1,6 +1,6 @@
 import type { Worker } from 'node:worker_threads';
 import { ChunkPool } from './chunks.ts';
-import type { NextOptions, Outbox, OutboxBatch, OutboxClock, OutboxCounters, OutboxEvent, OutboxSettings } from './contract.ts';
+import type { Outbox, OutboxBatch, OutboxClock, OutboxCounters, OutboxCursor, OutboxEvent, OutboxSettings } from './contract.ts';
 import { Deliveries } from './deliveries.ts';
 import { GapBook } from './gaps.ts';
 import { type Account, Ledger } from './ledger.ts';
@@ -30,6 +30,8 @@ export class DurableOutbox implements Outbox {
   readonly #ledger: Ledger;
   readonly #gaps: GapBook;
   readonly #deliveries: Deliveries;
+  readonly #name: string;
+  readonly #cursor: OutboxCursor;
   readonly #tick: NodeJS.Timeout;
   readonly #chunks = new ChunkPool();
   #nextSequence: number;
@@ -66,6 +68,8 @@ export class DurableOutbox implements Outbox {
       lost: (part) => this.#lost(part),
       moved: () => this.#free(),
     });
+    this.#name = settings.destinations?.[0]?.name ?? 'hub';
+    this.#cursor = this.#makeCursor();
     worker.on('message', (message: FromWorker) => this.#receive(message));
     worker.on('error', (error) => this.#broke(error.message));
     worker.on('exit', () => this.#broke('the thread of the outbox ended'));
@@ -241,19 +245,33 @@ export class DurableOutbox implements Outbox {
     this.#schedule();
   }
 
-  next(options: NextOptions, signal: AbortSignal): Promise<OutboxBatch | undefined> {
-    return this.#deliveries.next(options, signal);
+  cursor(name: string): OutboxCursor {
+    if (name !== this.#name) throw new RangeError(`the outbox knows no destination "${name}"`);
+    return this.#cursor;
   }
 
-  acknowledge(batch: OutboxBatch): void {
-    this.#deliveries.acknowledge(batch);
+  #makeCursor(): OutboxCursor {
+    const deliveries = this.#deliveries;
+    let last: string | undefined;
+    return {
+      next: (options, signal) => deliveries.next(options, signal),
+      acknowledge: (batch, mark) => {
+        last = mark ?? last;
+        deliveries.acknowledge(batch);
+      },
+      rewind: () => deliveries.rewind(),
+      reject: (batch, reason) => this.#reject(batch, reason),
+      get mark() {
+        return last;
+      },
+      counters: () => {
+        const { queued, acked, dropped, pending, droppedBy } = this.#ledger.counters();
+        return { queued, acked, dropped, pending, droppedBy, position: deliveries.head, oldestMs: this.#ledger.segments[0]?.fromMs };
+      },
+    };
   }
 
-  rewind(): void {
-    this.#deliveries.rewind();
-  }
-
-  reject(batch: OutboxBatch, reason: string): void {
+  #reject(batch: OutboxBatch, reason: string): void {
     const part = this.#deliveries.reject(batch);
     if (!part) return;
     this.#ledger.finished(part.segment, part, 'rejected');

@@ -67,7 +67,7 @@ async function apply(step: Operation, outbox: Outbox, reference: Reference): Pro
       const before = outbox.counters().acked;
       const through = reference.under.splice(0, step.which + 1);
       if (through.length === 0) break;
-      outbox.acknowledge(through.at(-1)!);
+      outbox.cursor('hub').acknowledge(through.at(-1)!);
       reference.arrived.push(...through.flatMap(eventsOf));
       const gained = outbox.counters().acked - before;
       // Less only when a batch was dropped while it was under way.
@@ -77,11 +77,11 @@ async function apply(step: Operation, outbox: Outbox, reference: Reference): Pro
     }
     case 'reject': {
       const batch = reference.under.shift();
-      if (batch) outbox.reject(batch, 'test');
+      if (batch) outbox.cursor('hub').reject(batch, 'test');
       break;
     }
     case 'rewind':
-      outbox.rewind();
+      outbox.cursor('hub').rewind();
       reference.under = [];
       reference.handedThrough = 0;
       break;
@@ -118,11 +118,11 @@ test.for([{ whenFull: 'drop-oldest' as const }, { whenFull: 'refuse-new' as cons
             } else await apply(step, outbox, reference);
             agrees(outbox, reference);
           }
-          outbox.rewind();
+          outbox.cursor('hub').rewind();
           const rest = await drain(outbox);
           // Gap records that the hub refused wait for a loss that takes them along.
           await apply({ do: 'append', readings: 1, size: 10 }, outbox, reference);
-          outbox.reject((await take(outbox))!, 'test');
+          outbox.cursor('hub').reject((await take(outbox))!, 'test');
           rest.push(...(await drain(outbox)));
           finalAccounts([...reference.arrived, ...rest], outbox, reference);
         } finally {

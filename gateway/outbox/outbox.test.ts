@@ -26,7 +26,7 @@ describe('a healthy outbox', () => {
       await outbox.append(event(n));
       const batch = await coming;
       expect(eventsOf(batch!)).toMatchObject([{ n }]);
-      outbox.acknowledge(batch!);
+      outbox.cursor('hub').acknowledge(batch!);
     }
   });
 
@@ -49,7 +49,7 @@ describe('a healthy outbox', () => {
       expect(batch.readings).toBe(some.reduce((sum, e) => sum + e.n!, 0));
       expect(batch.fromMs).toBe(some[0]!.n);
       events.push(...some);
-      outbox.acknowledge(batch);
+      outbox.cursor('hub').acknowledge(batch);
     }
     expect(events.map((e) => e.n)).toEqual(sizes.map((_, n) => n));
   });
@@ -82,13 +82,13 @@ describe('a healthy outbox', () => {
     const first = (await take(outbox, small))!;
     const second = (await take(outbox, small))!;
     await take(outbox, small);
-    outbox.acknowledge(first);
-    outbox.rewind();
+    outbox.cursor('hub').acknowledge(first);
+    outbox.cursor('hub').rewind();
     const again = (await take(outbox, small))!;
     expect(again.firstSequence).toBe(2);
-    outbox.acknowledge(second); // an answer to what was rewound counts for nothing
+    outbox.cursor('hub').acknowledge(second); // an answer to what was rewound counts for nothing
     expect(outbox.counters().acked).toBe(1);
-    outbox.acknowledge(again);
+    outbox.cursor('hub').acknowledge(again);
     expect((await drain(outbox)).map((e) => e.sequence)).toEqual([3, 4, 5, 6]);
   });
 
@@ -98,7 +98,7 @@ describe('a healthy outbox', () => {
     await Promise.all([1, 2, 3].map((n) => outbox.append(event(n, 10))));
     const small = { maxBodyBytes: 10, compressed: false };
     await take(outbox, small);
-    outbox.acknowledge((await take(outbox, small))!);
+    outbox.cursor('hub').acknowledge((await take(outbox, small))!);
     expect(outbox.counters()).toMatchObject({ acked: 20, pending: 10 });
   });
 
@@ -106,10 +106,10 @@ describe('a healthy outbox', () => {
     using folder = tempFolder();
     const outbox = await openOutbox(settings(folder.path));
     const aborted = new AbortController();
-    const one = outbox.next(plainOptions, aborted.signal);
+    const one = outbox.cursor('hub').next(plainOptions, aborted.signal);
     aborted.abort();
     expect(await one).toBeUndefined();
-    const two = outbox.next(plainOptions, new AbortController().signal);
+    const two = outbox.cursor('hub').next(plainOptions, new AbortController().signal);
     await outbox[Symbol.asyncDispose]();
     expect(await two).toBeUndefined();
   });
@@ -143,8 +143,8 @@ describe('a healthy outbox', () => {
     {
       await using outbox = await openOutbox(settings(folder.path));
       await Promise.all([1, 2, 3, 4].map((n) => outbox.append(event(n, n))));
-      outbox.acknowledge((await take(outbox, small))!);
-      outbox.acknowledge((await take(outbox, small))!);
+      outbox.cursor('hub').acknowledge((await take(outbox, small))!);
+      outbox.cursor('hub').acknowledge((await take(outbox, small))!);
     }
     await using outbox = await openOutbox(settings(folder.path));
     expect(outbox.counters()).toMatchObject({ recovered: 7, queued: 7, pending: 7, pendingEvents: 2 });
@@ -243,9 +243,9 @@ describe('losses', () => {
     await Promise.all([1, 2, 3].map((n) => outbox.append(event(n, 10))));
     const small = { maxBodyBytes: 10, compressed: false };
     const [a, b] = [(await take(outbox, small))!, (await take(outbox, small))!];
-    outbox.reject(b, 'too big');
-    outbox.rewind(); // the rejected one must not come again, the one before it must
-    outbox.acknowledge((await take(outbox, small))!);
+    outbox.cursor('hub').reject(b, 'too big');
+    outbox.cursor('hub').rewind(); // the rejected one must not come again, the one before it must
+    outbox.cursor('hub').acknowledge((await take(outbox, small))!);
     expect(a.firstSequence).toBe(1);
     const events = await drain(outbox, small);
     expect(events).toMatchObject([{ n: 3 }, { gap: { reason: 'rejected: too big', readings: 10, firstSequence: 2, lastSequence: 2 } }]);
@@ -256,11 +256,11 @@ describe('losses', () => {
     using folder = tempFolder();
     await using outbox = await openOutbox(settings(folder.path));
     await outbox.append(event(1, 4));
-    outbox.reject((await take(outbox))!, 'no');
-    outbox.reject((await take(outbox))!, 'no');
+    outbox.cursor('hub').reject((await take(outbox))!, 'no');
+    outbox.cursor('hub').reject((await take(outbox))!, 'no');
     expect(await take(outbox, plainOptions, 100)).toBeUndefined();
     await outbox.append(event(2, 4));
-    outbox.reject((await take(outbox))!, 'no');
+    outbox.cursor('hub').reject((await take(outbox))!, 'no');
     const events = await drain(outbox);
     expect(events.reduce((sum, e) => sum + e.gap!.readings, 0)).toBe(8);
     expect(unexplained(events, 1, outbox.counters().nextSequence - 1)).toEqual([]);

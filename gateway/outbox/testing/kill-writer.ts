@@ -15,14 +15,14 @@ say(`open ${outbox.counters().nextSequence}\n`);
 
 async function consume(): Promise<void> {
   for (;;) {
-    const batch = await outbox.next(plainOptions, new AbortController().signal);
+    const batch = await outbox.cursor('hub').next(plainOptions, new AbortController().signal);
     if (!batch) return;
     say(
       eventsOf(batch)
         .map((e) => `-${e.sequence} ${e.n ?? 'gap'}\n`)
         .join(''),
     );
-    outbox.acknowledge(batch);
+    outbox.cursor('hub').acknowledge(batch);
   }
 }
 if (drains === 'drain') void consume();

@@ -45,7 +45,7 @@ export const plainOptions = { maxBodyBytes: 200_000, compressed: false };
 
 /** Takes the next batch that is there within `withinMs`. */
 export function take(outbox: Outbox, options = plainOptions, withinMs = 5_000): Promise<OutboxBatch | undefined> {
-  return outbox.next(options, AbortSignal.timeout(withinMs));
+  return outbox.cursor('hub').next(options, AbortSignal.timeout(withinMs));
 }
 
 /** Takes, checks the batch against its own figures, acknowledges, until nothing is pending. */
@@ -58,7 +58,7 @@ export async function drain(outbox: Outbox, options = plainOptions): Promise<Tes
     if (some.length !== batch.events || some[0]?.sequence !== batch.firstSequence || some.at(-1)?.sequence !== batch.lastSequence)
       throw new Error(`a batch of ${batch.firstSequence}–${batch.lastSequence} holds ${JSON.stringify(some)}`);
     events.push(...some);
-    outbox.acknowledge(batch);
+    outbox.cursor('hub').acknowledge(batch);
   }
   return events;
 }
