@@ -1,5 +1,5 @@
 import type { HubContext, HubSession } from '../contract.ts';
-import { addressOf } from './connect-error.ts';
+import { addressOf } from '../delivery/unreachable.ts';
 import { type Identity, identify } from './credentials.ts';
 import type { AzureSettings } from './definition.ts';
 import { type Link, openLink } from './link.ts';

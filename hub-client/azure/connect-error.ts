@@ -1,20 +1,22 @@
 import { GatewayError, NotConnectedError } from '../../model/error.ts';
+import { addressOf, clockHint, type Place as DeliveryPlace, unreachable as failedOnTheWay } from '../delivery/unreachable.ts';
 import type { Identity } from './credentials.ts';
 
 /** What an error text needs to know of the place. */
 export type Place = Pick<Identity, 'host' | 'port' | 'deviceId' | 'proof' | 'ca'>;
 
-/** Before this nobody can have installed us: a clock that says so has no battery and no time server. */
-const firstReleaseMs = Date.UTC(2026, 0, 1);
+const words: DeliveryPlace['words'] = {
+  usualPort: 'IoT Hub listens on 8883',
+  ports: '8883 is MQTT over TLS, 1883 is plain',
+  noCa: 'A private hub needs ca: in the settings. For the real service: something between here and there (a proxy) answers in its name.',
+  wrongCa: 'The file in ca: must hold the root that signed the certificate of this hub (of the embedded hub: ca.pem in its data folder).',
+};
 
-export const addressOf = ({ host, port }: Pick<Place, 'host' | 'port'>): string => `${host.includes(':') ? `[${host}]` : host}:${port}`;
+/** What failed before the CONNACK: name, route, port, TLS. `error` is what the socket or MQTT client gave. */
+export const unreachable = (error: unknown, place: Place, nowMs: number): GatewayError => failedOnTheWay(error, placeOf(place), nowMs);
 
-/** The sentence about the clock that belongs into every message about tokens and certificates. */
-export function clockHint(nowMs: number): string {
-  const written = new Date(nowMs).toISOString().slice(0, 19);
-  return nowMs < firstReleaseMs
-    ? `The clock of this gateway says ${written}Z, which is wrong: set it (time server) first.`
-    : `The clock of this gateway says ${written}Z; it must be right within minutes.`;
+export function placeOf({ host, port, ca, proof }: Place): DeliveryPlace {
+  return { host, port, ca: ca !== undefined, certificate: proof.kind === 'x509' ? proof.parsed : undefined, words };
 }
 
 /** A CONNACK other than 0 (MQTT 3.1.1 §3.2.2.3) as the person at the gateway should read it. */
@@ -45,83 +47,6 @@ function credentialHint({ deviceId, proof }: Place, nowMs: number): string {
   return `${device} for X.509; its thumbprint is ${thumbprint}, or its CA is verified and the common name is the device id (here ${subject}); the certificate ends ${validTo}. ${clockHint(nowMs)}`;
 }
 
-/** Codes of Node and OpenSSL that mean "their certificate does not lead to a root that we trust". */
-const untrusted = new Set([
-  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-  'UNABLE_TO_GET_ISSUER_CERT',
-  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
-  'SELF_SIGNED_CERT_IN_CHAIN',
-  'DEPTH_ZERO_SELF_SIGNED_CERT',
-  'CERT_UNTRUSTED',
-  'CERT_SIGNATURE_FAILURE',
-  'INVALID_CA',
-]);
-
-/** What failed before the CONNACK: name, route, port, TLS. `error` is what the socket or MQTT client gave. */
-export function unreachable(error: unknown, place: Place, nowMs: number): GatewayError {
-  const at = addressOf(place);
-  const { code, message } = described(error);
-  const gone = (text: string, hint?: string): GatewayError =>
-    new NotConnectedError('hub-unreachable', text, { retry: 'with-backoff', cause: error, ...(hint ? { hint } : {}) });
-  if (untrusted.has(code)) {
-    const hint = place.ca
-      ? 'The file in ca: must hold the root that signed the certificate of this hub (of the embedded hub: ca.pem in its data folder).'
-      : 'A private hub needs ca: in the settings. For the real service: something between here and there (a proxy) answers in its name.';
-    return fix('hub-tls-untrusted', `The certificate of ${at} is not signed by anyone we trust (${code}).`, hint, error);
-  }
-  switch (code) {
-    case 'ERR_TLS_CERT_ALTNAME_INVALID': {
-      const names = (error as { cert?: { subjectaltname?: string } }).cert?.subjectaltname ?? 'no name at all';
-      return fix(
-        'hub-tls-name',
-        `The certificate of ${at} is for ${names}, not for ${place.host}.`,
-        'Write one of these names as the host, or give the hub a certificate with this name.',
-        error,
-      );
-    }
-    case 'CERT_HAS_EXPIRED':
-      return fix('hub-tls-expired', `The certificate of ${at} has expired, or our clock is ahead.`, clockHint(nowMs), error);
-    case 'CERT_NOT_YET_VALID':
-      return fix('hub-tls-not-yet-valid', `The certificate of ${at} is not valid yet, or our clock is behind.`, clockHint(nowMs), error);
-    case 'ENOTFOUND':
-      return gone(`No address is known for ${at} (ENOTFOUND).`, 'Check the spelling of the host and the name server of this machine.');
-    case 'EAI_AGAIN':
-      return gone(`The name server did not answer when asked for ${at} (EAI_AGAIN).`, 'Check the network of this machine.');
-    case 'ECONNREFUSED':
-      return gone(`Nothing listens on ${at} (ECONNREFUSED).`, 'Is the hub running? Is the port right? IoT Hub listens on 8883.');
-    case 'ETIMEDOUT':
-      return gone(`${at} did not answer in time.`, 'A firewall that swallows packets looks like this; port 8883 must be open outwards.');
-    case 'EHOSTUNREACH':
-    case 'ENETUNREACH':
-      return gone(`There is no route to ${at} (${code}).`, 'Check cable, gateway and address of this machine.');
-    case 'ECONNRESET':
-    case 'EPIPE':
-      return gone(
-        `${at} cut the connection before it was up (${code}).`,
-        'A firewall, or a port that does not speak TLS, looks like this.',
-      );
-  }
-  if (/ALERT/.test(code)) {
-    const hint =
-      place.proof.kind === 'x509'
-        ? `It does not like our certificate, which ends ${place.proof.parsed.validTo}. ${clockHint(nowMs)}`
-        : clockHint(nowMs);
-    return fix('hub-tls-refused', `${at} refused our TLS handshake (${code}).`, hint, error);
-  }
-  if (code === 'EPROTO' || code.startsWith('ERR_SSL')) {
-    return fix('hub-tls', `${at} does not speak TLS as we do (${code}).`, 'Check the port: 8883 is MQTT over TLS, 1883 is plain.', error);
-  }
-  return gone(`The connection to ${at} failed: ${message}${code ? ` (${code})` : ''}.`);
-}
-
-/** Several addresses were tried: the first error speaks for all. */
-function described(error: unknown): { readonly code: string; readonly message: string } {
-  if (error instanceof AggregateError && error.errors.length > 0) return described(error.errors[0]);
-  if (!(error instanceof Error)) return { code: '', message: String(error) };
-  const { code } = error as { code?: unknown };
-  return { code: typeof code === 'string' ? code : '', message: error.message };
-}
-
-function fix(code: string, message: string, hint: string, cause?: unknown): GatewayError {
-  return new GatewayError(code, message, { retry: 'after-fix', hint, cause });
+function fix(code: string, message: string, hint: string): GatewayError {
+  return new GatewayError(code, message, { retry: 'after-fix', hint });
 }

@@ -1,6 +1,7 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
+import type { X509Certificate } from 'node:crypto';
 import { GatewayError } from '../../model/error.ts';
 import type { HubContext } from '../contract.ts';
+import { readCertificate, readRoot } from '../delivery/pem.ts';
 import { deviceIdProblem, parseConnectionString, parseHost } from './connection-string.ts';
 import type { AzureSettings } from './definition.ts';
 import { decodeKey } from './sas.ts';
@@ -28,7 +29,7 @@ export interface X509Proof {
 
 /** Opens the secrets that the settings name. Throws GatewayError `after-fix` that says which of them is wrong, never its content. */
 export async function identify(settings: AzureSettings, context: HubContext): Promise<Identity> {
-  const ca = settings.ca === undefined ? undefined : await readCa(settings.ca, context);
+  const ca = settings.ca === undefined ? undefined : await readRoot(settings.ca, context);
   if (settings.connectionString) {
     const parsed = parseConnectionString(await context.secret(settings.connectionString));
     if (settings.deviceId !== undefined && settings.deviceId !== parsed.deviceId) {
@@ -79,42 +80,8 @@ async function x509({ certificate, privateKey }: AzureSettings, context: HubCont
       'Add certificate: and privateKey: to the settings of the hub.',
     );
   }
-  const chain = await context.secret({ file: certificate });
-  const pem = await context.secret(privateKey);
-  const parsed = parseCertificate(chain, certificate);
-  const secretKey = attempt(() => createPrivateKey(pem));
-  if (!secretKey) {
-    const locked = /ENCRYPTED/.test(pem) ? ' It is protected by a passphrase.' : '';
-    throw wrong('hub-certificate', `The private key is not one in PEM form.${locked}`, 'Convert it: openssl pkey -in KEY -out key.pem');
-  }
-  if (!parsed.checkPrivateKey(secretKey)) {
-    throw wrong(
-      'hub-certificate',
-      `The private key does not belong to the certificate ${certificate}.`,
-      'Both must come from the same request.',
-    );
-  }
-  return { kind: 'x509', certificate: chain, privateKey: pem, parsed };
-}
-
-async function readCa(path: string, context: HubContext): Promise<string> {
-  const pem = await context.secret({ file: path });
-  parseCertificate(pem, path);
-  return pem;
-}
-
-function parseCertificate(pem: string, path: string): X509Certificate {
-  const parsed = attempt(() => new X509Certificate(pem));
-  if (parsed) return parsed;
-  throw wrong('hub-certificate', `${path} holds no certificate in PEM form.`, 'It must contain -----BEGIN CERTIFICATE-----.');
-}
-
-function attempt<T>(read: () => T): T | undefined {
-  try {
-    return read();
-  } catch {
-    return undefined;
-  }
+  const { pem, parsed, key } = await readCertificate(certificate, privateKey, context);
+  return { kind: 'x509', certificate: pem, privateKey: key, parsed };
 }
 
 function wrong(code: string, message: string, hint: string): GatewayError {

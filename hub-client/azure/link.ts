@@ -1,8 +1,9 @@
-import { isIP, type TcpNetConnectOpts } from 'node:net';
-import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
+import type { Socket } from 'node:net';
 import { MqttClient, UniqueMessageIdProvider } from 'mqtt';
 import { type GatewayError, NotConnectedError } from '../../model/error.ts';
-import { addressOf, refusal, unreachable } from './connect-error.ts';
+import { connectStopped, openSocket } from '../delivery/socket.ts';
+import { addressOf } from '../delivery/unreachable.ts';
+import { placeOf, refusal, unreachable } from './connect-error.ts';
 import type { Identity } from './credentials.ts';
 
 export interface Login {
@@ -30,6 +31,8 @@ export interface Link {
   end(withinMs: number): Promise<void>;
 }
 
+const noCertificate = { certificate: undefined, privateKey: undefined };
+
 /** DISCONNECT (MQTT 3.1.1 §3.14). */
 const disconnectPacket = Uint8Array.of(0xe0, 0x00);
 
@@ -38,53 +41,15 @@ const disconnectPacket = Uint8Array.of(0xe0, 0x00);
  * when a person or a clock must change first.
  */
 export async function openLink(login: Login, signal: AbortSignal): Promise<Link> {
-  const socket = await openTls(login, signal);
+  const { certificate, privateKey } = login.identity.proof.kind === 'x509' ? login.identity.proof : noCertificate;
+  const tls = { ca: login.identity.ca, certificate, privateKey };
+  const socket = await openSocket(placeOf(login.identity), tls, login.timeoutMs, signal);
   return openMqtt(socket, login, signal);
 }
 
-function openTls({ identity, timeoutMs }: Login, signal: AbortSignal): Promise<TLSSocket> {
-  const { host, port, ca, proof } = identity;
-  const options: ConnectionOptions & TcpNetConnectOpts = {
-    host,
-    port,
-    // SNI carries names only; an address there is a protocol error (RFC 6066 §3).
-    ...(isIP(host) === 0 ? { servername: host } : {}),
-    ...(ca === undefined ? {} : { ca }),
-    ...(proof.kind === 'x509' ? { cert: proof.certificate, key: proof.privateKey } : {}),
-    minVersion: 'TLSv1.2',
-    // Node gives each address of a name 250 ms; a radio link needs longer, and would never connect.
-    autoSelectFamilyAttemptTimeout: 3_000,
-  };
-  return new Promise((resolve, reject) => {
-    const socket = connectTls(options);
-    const settle = (act: () => void): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', abort);
-      socket.removeAllListeners('error').removeAllListeners('secureConnect').removeAllListeners('close');
-      act();
-    };
-    const fail = (error: GatewayError): void =>
-      settle(() => {
-        // An error that comes after the first must find a listener.
-        socket.on('error', () => {});
-        socket.destroy();
-        reject(error);
-      });
-    const abort = (): void => fail(stopped(identity));
-    const timer = setTimeout(() => fail(unreachable(timeOut(), identity, Date.now())), timeoutMs);
-    signal.addEventListener('abort', abort, { once: true });
-    socket.on('error', (error) => fail(unreachable(error, identity, Date.now())));
-    socket.on('close', () => fail(unreachable(Object.assign(new Error('closed'), { code: 'ECONNRESET' }), identity, Date.now())));
-    socket.on('secureConnect', () => settle(() => resolve(socket)));
-    if (signal.aborted) abort();
-  });
-}
-
-function openMqtt(socket: TLSSocket, login: Login, signal: AbortSignal): Promise<Link> {
+function openMqtt(socket: Socket, login: Login, signal: AbortSignal): Promise<Link> {
   const { identity, username, password, keepAliveMs, timeoutMs } = login;
   const at = addressOf(identity);
-  // PUBACK-then-PUBLISH meets delayed acknowledgement otherwise: 43 ms instead of 0.6.
-  socket.setNoDelay(true);
   const client = new MqttClient(() => socket, {
     protocolVersion: 4,
     clientId: identity.deviceId,
@@ -107,7 +72,7 @@ function openMqtt(socket: TLSSocket, login: Login, signal: AbortSignal): Promise
     let reason: unknown;
     const lost = Promise.withResolvers<NotConnectedError>();
     const abort = (): void => {
-      reason = stopped(identity);
+      reason = connectStopped(identity);
       socket.destroy();
     };
     signal.addEventListener('abort', abort, { once: true });
@@ -199,8 +164,3 @@ function lossOf(reason: unknown, at: string, keepAliveMs: number): NotConnectedE
 
 const over = (at: string): NotConnectedError =>
   new NotConnectedError('hub-session-over', `The session with ${at} was ended here.`, { retry: 'with-backoff' });
-
-const stopped = (identity: Identity): NotConnectedError =>
-  new NotConnectedError('hub-connect-stopped', `Connecting to ${addressOf(identity)} was stopped.`, { retry: 'with-backoff' });
-
-const timeOut = (): Error => Object.assign(new Error('connect timed out'), { code: 'ETIMEDOUT' });
