@@ -58,6 +58,7 @@ function buildProgram(finish: (code: number) => void): Command {
     .description('Reports every problem of the mapping files, and runs their samples. Needs no machine.')
     .argument('<path...>', 'mapping files or folders')
     .option('--json', 'problems as one JSON array')
+    .option('--adapter <name...>', 'adapters that do not come with Dragoman: packages, or folders that begin with ./')
     .addHelpText('after', examples('dragoman check mappings/', 'dragoman check --json mappings/cooker-1.yaml'))
     .action(async (paths, options) => finish(await (await import('./commands/check.ts')).check(paths, options)));
 
@@ -67,6 +68,7 @@ function buildProgram(finish: (code: number) => void): Command {
     .description('Runs the samples of the mapping files: raw values in, expected readings out, each step shown where they differ.')
     .argument('<path...>', 'mapping files or folders')
     .option('--json', 'results as one JSON array')
+    .option('--adapter <name...>', 'adapters that do not come with Dragoman: packages, or folders that begin with ./')
     .addHelpText('after', examples('dragoman test mappings/cooker-1.yaml'))
     .action(async (paths, options) => finish(await (await import('./commands/check.ts')).testSamples(paths, options)));
 
@@ -80,6 +82,7 @@ function buildProgram(finish: (code: number) => void): Command {
     .option('--equipment <id...>', 'only these machines')
     .option('--data <dir>', 'folder with the certificates and secrets of the gateway', './data')
     .option('--json', 'readings as one JSON array')
+    .option('--adapter <name...>', 'adapters that do not come with Dragoman: packages, or folders that begin with ./')
     .addHelpText('after', examples('dragoman read mappings/cooker-1.yaml', 'dragoman read mappings --equipment mixer-1 --json'))
     .action(async (paths, options) => finish(await (await import('./commands/read.ts')).read(paths, options)));
 
@@ -91,6 +94,7 @@ function buildProgram(finish: (code: number) => void): Command {
     .option('--equipment <id...>', 'only these machines')
     .option('--data <dir>', 'folder with the certificates and secrets of the gateway', './data')
     .option('--json', 'one reading a line, as JSON')
+    .option('--adapter <name...>', 'adapters that do not come with Dragoman: packages, or folders that begin with ./')
     .addHelpText('after', examples('dragoman watch mappings/cooker-1.yaml'))
     .action(async (paths, options) => finish(await (await import('./commands/watch.ts')).watch(paths, options)));
 
@@ -105,6 +109,17 @@ function buildProgram(finish: (code: number) => void): Command {
     .option('--json', 'as JSON')
     .addHelpText('after', examples('dragoman trust', 'dragoman trust 3f9a', 'dragoman trust --export gateway.der'))
     .action(async (fingerprint, options) => finish(await (await import('./commands/trust.ts')).trust(fingerprint, options)));
+
+  program
+    .command('dead-letters')
+    .summary('show what hubs refused for good')
+    .description('Lists the messages that a hub will never take, with its reason; with an id, shows the whole message.')
+    .argument('[id]', 'id of a message')
+    .option('--data <dir>', 'data folder of the gateway', './data')
+    .option('--remove', 'remove them after they were shown')
+    .option('--json', 'as JSON')
+    .addHelpText('after', examples('dragoman dead-letters', 'dragoman dead-letters gw-1-104233-104240'))
+    .action(async (id, options) => finish(await (await import('./commands/dead-letters.ts')).deadLetters(id, options)));
 
   program
     .command('simulate')

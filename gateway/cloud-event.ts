@@ -1,3 +1,4 @@
+import type { Priority } from '../model/telemetry.ts';
 import { isoTime } from './iso-time.ts';
 import type { GapRecord } from './outbox/contract.ts';
 
@@ -15,13 +16,20 @@ export function eventOrigin(gateway: string, path: string, outbox: string): Even
 }
 
 /** The parts of a telemetry event that are the same for each event of one machine. */
-export function telemetryEnvelope(origin: EventOrigin, equipment: string, path: string): TelemetryEnvelope {
+export function telemetryEnvelope(
+  origin: EventOrigin,
+  equipment: string,
+  path: string,
+  message?: { readonly name: string; readonly priority: Priority },
+): TelemetryEnvelope {
   const subject = JSON.stringify(equipment);
+  const priority = message === undefined || message.priority === 'telemetry' ? '' : `"priority":"${message.priority}",`;
+  const name = message === undefined ? '' : `,"message":${JSON.stringify(message.name)}`;
   return {
     head: `{"specversion":"1.0","id":"${origin.gateway}/${origin.outbox}/`,
     afterId: `","source":${JSON.stringify(origin.source)},"type":"dragoman.telemetry.v1","subject":${subject},"time":"`,
     afterTime: `","datacontenttype":"application/json","sequence":"`,
-    afterSequence: `","partitionkey":${subject},"data":{"equipment":${subject}${path === '' ? '' : `,"path":${JSON.stringify(path)}`},"readings":[`,
+    afterSequence: `","partitionkey":${subject},${priority}"data":{"equipment":${subject}${path === '' ? '' : `,"path":${JSON.stringify(path)}`}${name},"readings":[`,
   };
 }
 
@@ -58,6 +66,7 @@ export function gapEvent(origin: EventOrigin, gap: GapRecord, sequence: number):
       reason: gap.reason,
       firstSequence: gap.firstSequence === undefined ? undefined : String(gap.firstSequence),
       lastSequence: gap.lastSequence === undefined ? undefined : String(gap.lastSequence),
+      destination: gap.destination,
     },
   });
 }

@@ -18,7 +18,7 @@ test('one line is enough', async () => {
   expect(config).toMatchObject({
     gateway: 'gw-leeds-1',
     mappings: ['./mappings'],
-    hub: { kind: 'embedded', port: 8883 },
+    destinations: [{ name: 'hub', kind: 'embedded', settings: { port: 8883 }, required: true, encoding: { name: 'cloudevents' } }],
     outbox: { maxSize: 2e9, maxAge: 7 * 86_400_000, whenFull: 'drop-oldest' },
     api: { listen: { host: '127.0.0.1', port: 8080 } },
   });
@@ -33,16 +33,22 @@ shims: []
 api: { listen: "127.0.0.1:8080" }
 `);
   expect(problems).toEqual([]);
-  expect(config?.hub).toMatchObject({ kind: 'azure', connectionString: { file: './secrets/hub' }, ca: './ca.pem' });
+  expect(config?.destinations).toMatchObject([
+    { name: 'hub', kind: 'azure', settings: { connectionString: { file: './secrets/hub' }, ca: './ca.pem' } },
+  ]);
 });
 
 describe('says where and what', () => {
   test.each([
     ['an unknown key', 'gatway: a\n', /^1:1 unknown-key/],
-    ['a hub that is none', 'hub: { kind: azur }\n', /^1:14 unknown-value .*azur/],
     ['a duration', 'outbox: { maxAge: 7 days }\n', /7 days/],
     ['a size', 'outbox: { maxSize: 2 gigs }\n', /2 gigs/],
     ['an address', 'api: { listen: "8080" }\n', /127\.0\.0\.1:8080/],
+    [
+      'a hub that is none of the kinds',
+      'hub: { kind: azur }\n',
+      /^1:14 hub-settings hub.kind: "azur" is no kind of hub; there are embedded, azure/,
+    ],
     [
       'a secret in the file',
       'hub: { kind: azure, connectionString: "HostName=h" }\n',

@@ -2,11 +2,11 @@ import { readFile, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
-import { type AzureSettings, azure } from '../hub-client/azure/definition.ts';
 import { formatDuration, parseDuration } from '../mappings/duration.ts';
 import { checkYaml } from '../mappings/yaml/check.ts';
 import { GatewayError } from '../model/error.ts';
 import type { Problem } from '../model/problem.ts';
+import { type DestinationConfig, parseDestination } from './destination/settings.ts';
 import { logLevels } from './log.ts';
 import { parseSize } from './size.ts';
 
@@ -40,14 +40,6 @@ const listen = z.string({ error: 'an address and port such as 127.0.0.1:8080' })
   return z.NEVER;
 });
 
-const EmbeddedHub = z.strictObject({
-  kind: z.literal('embedded'),
-  data: z.string().default('./data/hub').describe('Folder of the embedded hub'),
-  port: z.int().min(0).max(65535).default(8883).describe('Its MQTT port; 0 takes a free one'),
-  compression: z.enum(['none', 'zstd']).default('none'),
-});
-const AnyHub = z.looseObject({ kind: z.enum(['embedded', 'azure']) });
-
 /** dragoman.yaml. Paths are relative to the file. */
 export const GatewayFile = z.strictObject({
   gateway: z
@@ -62,7 +54,15 @@ export const GatewayFile = z.strictObject({
     .describe('Id of this gateway; part of every message'),
   path: z.string().default('').describe('Where the gateway stands, ISA-95: enterprise/site'),
   mappings: z.array(z.string()).min(1, 'name at least one file or folder').default(['./mappings']).describe('Mapping files and folders'),
-  hub: AnyHub.default({ kind: 'embedded' }).describe('Where readings go'),
+  hub: z.looseObject({}).optional().describe('Where readings go; the embedded hub where neither hub nor destinations is given'),
+  destinations: z
+    .record(z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{0,31}$/, 'letters, digits, hyphens and underscores, at most 32'), z.looseObject({}))
+    .optional()
+    .describe('More hubs, by name; each gets its selection, in its form, at its pace'),
+  adapters: z
+    .array(z.string().min(1))
+    .default([])
+    .describe('Adapters that do not come with Dragoman: packages, or folders that begin with ./'),
   data: z.string().default('./data').describe('Folder for everything the gateway keeps'),
   outbox: z
     .strictObject({
@@ -79,13 +79,12 @@ export const GatewayFile = z.strictObject({
   log: z.strictObject({ level: z.enum(logLevels).default('info') }).prefault({}),
 });
 
-export type HubConfig = z.infer<typeof EmbeddedHub> | ({ readonly kind: 'azure' } & AzureSettings);
-
-export interface GatewayConfig extends Omit<z.infer<typeof GatewayFile>, 'hub'> {
+export interface GatewayConfig extends Omit<z.infer<typeof GatewayFile>, 'hub' | 'destinations'> {
   /** The file itself; its folder is the base of relative paths. */
   readonly file: string;
   readonly folder: string;
-  readonly hub: HubConfig;
+  /** At least one of them required; the one named `hub` first, where there is one. */
+  readonly destinations: readonly DestinationConfig[];
 }
 
 /** Absolute path of something the configuration names. */
@@ -100,33 +99,28 @@ export async function loadConfig(
   const text = await readConfig(file);
   const checked = checkYaml(file, text, GatewayFile);
   if (checked.value === undefined) return { config: undefined, problems: checked.problems };
-  const { hub: written, ...rest } = checked.value;
+  const { hub, destinations: named = {}, ...rest } = checked.value;
   const problems = [...checked.problems];
-  const hub = parseHub(written, (path, message) => {
-    problems.push({
-      file,
-      ...checked.at(['hub', ...path], path.length > 0 ? 'value' : 'key'),
-      severity: 'error',
-      rule: 'hub-settings',
-      message,
-    });
-  });
-  if (!hub) return { config: undefined, problems };
-  return { config: { ...rest, hub, file, folder: dirname(resolve(file)) }, problems };
-}
-
-function parseHub(
-  written: z.infer<typeof AnyHub>,
-  report: (path: readonly (string | number)[], message: string) => void,
-): HubConfig | undefined {
-  const { kind, ...settings } = written;
-  const result = kind === 'embedded' ? EmbeddedHub.safeParse(written) : azure.settings.safeParse(settings);
-  if (result.success) return kind === 'embedded' ? (result.data as HubConfig) : { kind, ...(result.data as AzureSettings) };
-  for (const issue of result.error.issues) {
-    const path = issue.path.filter((key) => typeof key !== 'symbol');
-    report(path, `hub${path.length > 0 ? `.${path.join('.')}` : ''}: ${issue.message}`);
-  }
-  return undefined;
+  const report = (path: readonly (string | number)[], message: string): void => {
+    problems.push({ file, ...checked.at(path, 'value'), severity: 'error', rule: 'hub-settings', message: `${message}` });
+  };
+  const written: [string[], string, Readonly<Record<string, unknown>>][] = Object.entries(named).map(([name, one]) => [
+    ['destinations', name],
+    name,
+    one,
+  ]);
+  if (hub || written.length === 0) written.unshift([['hub'], 'hub', hub ?? { kind: 'embedded' }]);
+  if (hub && 'hub' in named) report(['destinations', 'hub'], 'destinations.hub: the name is taken by hub: above; choose another');
+  const destinations = written.flatMap(
+    ([path, name, one]) => parseDestination(name, one, (at, message) => report([...path, ...at], `${path.join('.')}.${message}`)) ?? [],
+  );
+  if (destinations.length < written.length) return { config: undefined, problems };
+  if (!destinations.some(({ required }) => required))
+    report([...written[0]![0], 'required'], 'required: at least one destination must be required');
+  if (destinations.filter(({ kind }) => kind === 'embedded').length > 1)
+    report(['destinations'], 'destinations: there is one embedded hub at most');
+  if (problems.some(({ severity }) => severity === 'error')) return { config: undefined, problems };
+  return { config: { ...rest, destinations, file, folder: dirname(resolve(file)) }, problems };
 }
 
 async function readConfig(file: string): Promise<string> {

@@ -8,6 +8,8 @@ import { pause } from './pause.ts';
 
 /** What the loop feeds. */
 export interface SampleSink {
+  /** An observation begins: what the adapter numbers, it numbers anew. */
+  begin?(): void;
   accept(batch: SampleBatch): void;
   linkLost(state: SampleState): void;
 }
@@ -114,6 +116,7 @@ export class EquipmentLoop {
     const changed = this.#changed.signal;
     const sink = this.#sink;
     const points = this.#equipment.points;
+    sink.begin?.();
     for await (const batch of connection.observe(points, AbortSignal.any([signal, changed]))) {
       if (changed.aborted) return;
       sink.accept(batch);

@@ -1,53 +1,42 @@
 import type { Adapter, ConnectContext } from '../adapters/contract.ts';
 import type { CompiledEquipment } from '../mappings/equipment.ts';
-import type { Reading } from '../model/reading.ts';
-import { type EventOrigin, gapEvent } from './cloud-event.ts';
-import { EquipmentLoop, type LoopState } from './equipment-loop.ts';
+import { machineOf } from '../mappings/patterns.ts';
+import type { Captures, SampleBatch, SampleState } from '../model/sample.ts';
+import { EquipmentLoop, type LoopState, type SampleSink } from './equipment-loop.ts';
 import { Losses } from './losses.ts';
-import type { GapRecord } from './outbox/contract.ts';
-import { Pipeline, type PipelineCounters, type ReadingSink, systemClock } from './pipeline.ts';
-import { type EventSink, TelemetryBuilder } from './telemetry-builder.ts';
+import { Machine, type MachineContext, tellLoss } from './machine.ts';
 
-export interface RunnerContext {
-  readonly origin: EventOrigin;
-  readonly events: EventSink;
-  readonly onRefused: (error: unknown) => void;
+export interface RunnerContext extends MachineContext {
   readonly adapter: Adapter;
   readonly connect: ConnectContext;
+  /** Whether a machine that made itself known may have this id; false when another one has it. */
+  readonly claim: (id: string) => boolean;
 }
 
-/** One machine at work: its loop, its pipeline and the event being collected. */
+/** One piece of equipment at work: its loop, and the machine behind it, or all those that its pattern stands for. */
 export class EquipmentRunner {
   readonly #context: RunnerContext;
   #equipment: CompiledEquipment;
-  #pipeline: Pipeline;
-  #builder: TelemetryBuilder;
+  /** By the captures that name it; one without key where the id is no pattern. */
+  readonly #machines = new Map<string, { machine: Machine; readonly captures: Captures }>();
   readonly #losses: Losses;
   readonly #loop: EquipmentLoop;
-  #sweepEveryMs: number;
-  #sweptMono = 0;
 
   constructor(equipment: CompiledEquipment, context: RunnerContext, before?: EquipmentRunner) {
     this.#context = context;
     this.#equipment = equipment;
-    this.#losses = new Losses(equipment.id, (gap) => this.#tellLoss(gap));
-    this.#builder = this.#newBuilder(equipment);
-    this.#pipeline = new Pipeline(equipment, this.#sink(), systemClock, before === undefined ? undefined : before.#pipeline);
-    this.#sweepEveryMs = sweepInterval(equipment);
-    this.#loop = new EquipmentLoop(equipment, context.adapter, context.connect, this.#pipeline);
+    this.#losses = new Losses(equipment.id, (gap) => tellLoss(context, gap));
+    this.#derive(before);
+    this.#loop = new EquipmentLoop(equipment, context.adapter, context.connect, this.#sink());
   }
 
   get equipment(): CompiledEquipment {
     return this.#equipment;
   }
 
-  get counters(): Readonly<PipelineCounters> {
-    return this.#pipeline.counters;
-  }
-
-  /** Readings collected and not yet in the outbox. */
-  get collecting(): number {
-    return this.#builder.pending;
+  /** Those that run; for a pattern, those that made themselves known. */
+  get machines(): readonly Machine[] {
+    return Array.from(this.#machines.values(), ({ machine }) => machine);
   }
 
   start(): void {
@@ -56,26 +45,15 @@ export class EquipmentRunner {
 
   /** Points changed, the connection did not: the wire stays open. */
   update(equipment: CompiledEquipment): void {
-    this.#builder.flush();
     this.#equipment = equipment;
-    this.#builder = this.#newBuilder(equipment);
-    this.#pipeline = new Pipeline(equipment, this.#sink(), systemClock, this.#pipeline);
-    this.#sweepEveryMs = sweepInterval(equipment);
-    this.#loop.update(equipment, this.#pipeline);
+    this.#derive(this);
+    this.#loop.update(equipment, this.#sink());
   }
 
   /** Called by the gateway's one ticker. */
   tick(nowMono: number, lingerMs: number): void {
-    if (nowMono - this.#sweptMono >= this.#sweepEveryMs) {
-      this.#sweptMono = nowMono;
-      this.#pipeline.sweep();
-    }
-    this.#builder.flushIfDue(nowMono, lingerMs);
+    for (const { machine } of this.#machines.values()) machine.tick(nowMono, lingerMs);
     this.#losses.tellIfDue(nowMono);
-  }
-
-  readings(): Reading[] {
-    return this.#pipeline.states.readings();
   }
 
   state(): LoopState {
@@ -89,35 +67,68 @@ export class EquipmentRunner {
 
   /** Gives what was collected to the outbox now. */
   flush(): void {
-    this.#builder.flush();
+    for (const { machine } of this.#machines.values()) machine.flush();
     this.#losses.tell();
   }
 
-  #newBuilder(equipment: CompiledEquipment): TelemetryBuilder {
-    return new TelemetryBuilder(this.#context.origin, equipment.id, equipment.path, this.#context.events, this.#context.onRefused);
+  /** The machines of the present mapping, going on from those of `before`. */
+  #derive(before: EquipmentRunner | undefined): void {
+    const old = new Map(before ? before.#machines : []);
+    this.#machines.clear();
+    if (!this.#equipment.captures) {
+      this.#machines.set('', { captures: {}, machine: new Machine(this.#equipment, this.#context, old.get('')?.machine) });
+      return;
+    }
+    for (const { captures, machine } of old.values()) if (Object.keys(captures).length > 0) this.#known(captures, machine);
   }
 
-  #sink(): ReadingSink {
+  #known(captures: Captures, before?: Machine): Machine {
+    const machine = new Machine(machineOf(this.#equipment, captures), this.#context, before);
+    this.#machines.set(keyOf(this.#equipment, captures), { captures, machine });
+    return machine;
+  }
+
+  #sink(): SampleSink {
+    const plain = this.#machines.get('')?.machine;
     return {
-      add: (text, receivedMs) => this.#builder.add(text, receivedMs),
-      whenDurable: (acknowledge) => this.#builder.whenDurable(acknowledge),
-      lost: (loss) => this.#losses.note(loss.reason, loss.point, loss.count, Date.now()),
+      begin: () => {
+        for (const { machine } of this.#machines.values()) machine.begin();
+      },
+      accept: (batch) => {
+        if (plain) plain.accept(batch);
+        else this.#accept(batch);
+      },
+      linkLost: (state: SampleState) => {
+        for (const { machine } of this.#machines.values()) machine.linkLost(state);
+      },
     };
   }
 
-  /** What was lost before it reached us travels like what the outbox had to drop. */
-  #tellLoss(gap: GapRecord): void {
-    const { origin, events, onRefused } = this.#context;
-    const encode = (sequence: number): string => gapEvent(origin, gap, sequence);
-    events.append({ encode, readings: 0, fromMs: gap.fromMs, toMs: gap.toMs, gap }).catch(onRefused);
+  /** A batch of one of several machines; without captures it is about the link to all of them, and there is nothing to say of machines unknown. */
+  #accept(batch: SampleBatch): void {
+    if (batch.machine === undefined) {
+      for (const loss of batch.lost ?? []) this.#losses.note(loss.reason, undefined, loss.count, Date.now());
+      batch.acknowledge?.();
+      return;
+    }
+    const machine = this.#machines.get(keyOf(this.#equipment, batch.machine))?.machine ?? this.#meet(batch.machine);
+    if (machine) machine.accept(batch);
+    else batch.acknowledge?.();
+  }
+
+  #meet(captures: Captures): Machine | undefined {
+    const { id } = machineOf(this.#equipment, captures);
+    if (this.#context.claim(id)) {
+      this.#context.connect.log.info({ equipment: id }, 'a machine made itself known');
+      const machine = this.#known(captures);
+      this.#context.onGrown?.();
+      return machine;
+    }
+    this.#losses.note(`a machine calls itself ${id}, which another one is called already; it is not taken`, undefined, 1, Date.now());
+    return undefined;
   }
 }
 
-/** Often enough that a stale point is found within a fifth of its time, never more than ten times a second. */
-function sweepInterval(equipment: CompiledEquipment): number {
-  let shortest = 5_000;
-  for (const point of equipment.points) {
-    shortest = Math.min(shortest, point.staleAfterMs, point.atLeastEveryMs ?? shortest);
-  }
-  return Math.max(100, shortest / 5);
+function keyOf({ captures = [] }: CompiledEquipment, values: Captures): string {
+  return captures.length === 1 ? (values[captures[0]!] ?? '') : JSON.stringify(captures.map((name) => values[name]));
 }

@@ -1,7 +1,8 @@
 import { expect, test, vi } from 'vitest';
 import type { HubMessage, HubSession } from '../hub-client/contract.ts';
 import { GatewayError, NotConnectedError } from '../model/error.ts';
-import { Forwarder } from './forwarder.ts';
+import { type Translator, unchanged } from './destination/translator.ts';
+import { Forwarder, type ForwarderOptions } from './forwarder.ts';
 import { memoryOutbox } from './memory-outbox.ts';
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
@@ -36,10 +37,19 @@ function scriptedHub() {
   };
 }
 
-function rig() {
+function rig(more: Partial<ForwarderOptions> = {}) {
   const outbox = memoryOutbox();
   const hub = scriptedHub();
-  const forwarder = new Forwarder({ outbox, connect: () => hub.connect(), log: silent, gateway: 'gw', compressed: false });
+  const kept: string[] = [];
+  const forwarder = new Forwarder({
+    name: 'hub',
+    cursor: outbox.cursor('hub'),
+    connect: () => hub.connect(),
+    translator: (session) => unchanged('gw', session.maxBodyBytes, false),
+    keepRefused: async (message, reason) => void kept.push(`${message.id}: ${reason}`),
+    log: silent,
+    ...more,
+  });
   const append = (count: number): void => {
     for (let n = 0; n < count; n++)
       void outbox.append({
@@ -49,7 +59,7 @@ function rig() {
         toMs: 0,
       });
   };
-  return { outbox, hub, forwarder, append };
+  return { outbox, hub, forwarder, append, kept };
 }
 
 test('what the outbox holds arrives in order and is acknowledged', async () => {
@@ -83,6 +93,49 @@ test('a message that the hub refuses for good is dropped with its reason and blo
   forwarder.start();
   await vi.waitFor(() => expect(outbox.counters()).toMatchObject({ acked: 3, dropped: 1, pending: 0 }));
   expect(hub.sessions).toHaveLength(1);
+  await forwarder.stop();
+});
+
+/** Two messages a batch; those of batch 2 are not for this hub. */
+function halving(): Translator {
+  return {
+    compressed: false,
+    maxBodyBytes: 200,
+    translate(batch) {
+      const id = batch.firstSequence;
+      const part = (name: string) => ({
+        readings: 1,
+        bytes: 1,
+        message: { id: name, body: new Uint8Array(), contentType: 'x', contentEncoding: 'utf-8', createdMs: 0 },
+        send(session: HubSession) {
+          return session.send(this.message);
+        },
+      });
+      return { mark: String(id), parts: id === 2 ? [] : [part(`${id}a`), part(`${id}b`)] };
+    },
+  };
+}
+
+test('a batch of several messages is finished when all of them are; one that the hub refuses is kept and counted alone', async () => {
+  const { outbox, hub, forwarder, append, kept } = rig({ translator: halving });
+  hub.answerWith((message) =>
+    message.id === '3a' ? Promise.reject(new GatewayError('odd', 'not understood', { retry: 'never' })) : Promise.resolve(),
+  );
+  append(4);
+  forwarder.start();
+  await vi.waitFor(() => expect(outbox.counters().pending).toBe(0));
+  expect(hub.taken).toEqual(['1a', '1b', '3b', '4a', '4b']);
+  expect(kept).toEqual(['3a: not understood']);
+  expect(outbox.cursor('hub').mark).toBe('4');
+  await forwarder.stop();
+});
+
+test('what is not for this hub proves nothing about it', async () => {
+  const { outbox, forwarder, append } = rig({ translator: () => ({ ...halving(), translate: () => ({ parts: [], mark: undefined }) }) });
+  append(3);
+  forwarder.start();
+  await vi.waitFor(() => expect(outbox.counters().pending).toBe(0));
+  expect(forwarder.state()).toMatchObject({ sent: 0, lastAckMs: undefined });
   await forwarder.stop();
 });
 

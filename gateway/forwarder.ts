@@ -1,8 +1,10 @@
 import type { Log } from '../adapters/contract.ts';
-import type { HubClientRuntime, HubContext, HubMessage, HubSession } from '../hub-client/contract.ts';
+import type { HubMessage, HubSession } from '../hub-client/contract.ts';
 import { type Backoff, backoff } from '../model/backoff.ts';
 import { GatewayError, NotConnectedError } from '../model/error.ts';
-import type { Outbox, OutboxBatch } from './outbox/contract.ts';
+import type { Pace } from './destination/pace.ts';
+import type { Part, Translator } from './destination/translator.ts';
+import type { OutboxBatch, OutboxCursor } from './outbox/contract.ts';
 import { pause } from './pause.ts';
 
 /** Bound on what is under way to the hub, beside the hub's own window. */
@@ -19,17 +21,22 @@ export interface ForwarderState {
 }
 
 export interface ForwarderOptions {
-  readonly outbox: Outbox;
+  /** Of the destination; for logs. */
+  readonly name: string;
+  readonly cursor: OutboxCursor;
   /** Opens one session with the hub. */
   readonly connect: (signal: AbortSignal) => Promise<HubSession>;
+  /** What batches become; made anew for each session, which knows the form and size it takes. */
+  readonly translator: (session: HubSession) => Translator;
+  readonly pace?: Pace;
+  /** Keeps what the hub refuses for good. */
+  readonly keepRefused: (message: HubMessage, reason: string) => Promise<void>;
   readonly log: Log;
-  readonly gateway: string;
-  readonly compressed: boolean;
   /** Called when the hub's answer proves that a link works or that it is gone. */
   readonly onChange?: (state: ForwarderState) => void;
 }
 
-/** Moves batches from the outbox to the hub, in order, until stopped. The only place that reconnects to the hub. */
+/** Moves batches from the outbox to one hub, in order, until stopped. The only place that reconnects to that hub. */
 export class Forwarder {
   readonly #options: ForwarderOptions;
   readonly #stop = new AbortController();
@@ -89,7 +96,7 @@ export class Forwarder {
     } finally {
       this.#connected = false;
       // What the hub did not acknowledge goes again with the next session.
-      this.#options.outbox.rewind();
+      this.#options.cursor.rewind();
     }
     if (!signal.aborted)
       throw (await session.closed) ?? new NotConnectedError('hub-closed', 'the hub closed the connection', { retry: 'with-backoff' });
@@ -97,32 +104,42 @@ export class Forwarder {
 
   /** Keeps the window full; acknowledges from the oldest on. Returns when the signal aborts, throws what a send threw. */
   async #pump(session: HubSession, signal: AbortSignal): Promise<void> {
-    const { outbox, compressed } = this.#options;
-    const window = new SendWindow(session.window, maxInFlightBytes);
+    const { cursor, pace } = this.#options;
+    const translator = this.#options.translator(session);
+    const { maxBodyBytes, compressed } = translator;
+    const window = new SendWindow(session.window, maxInFlightBytes, (done) => this.#finish(done));
     const failed = new AbortController();
     let failure: unknown;
     // An answer that comes after the end belongs to a batch that was rewound meanwhile.
     let over = false;
     const signals = AbortSignal.any([signal, failed.signal]);
-    const settled = (batch: OutboxBatch, error: unknown): void => {
+    const settled = (entry: Entry, part: Part, error: unknown): void => {
       if (over || failed.signal.aborted) return;
       if (error !== undefined && !isPoison(error)) {
         failure = error;
         failed.abort();
         return;
       }
-      window.settle(batch, error instanceof Error ? error.message : undefined, (done, rejected) => this.#finish(done, rejected));
+      if (error !== undefined) entry.refused.push({ part, reason: (error as Error).message });
+      window.settle(entry);
     };
     while (!signals.aborted) {
       await window.room(signals);
+      await pace?.room(signals);
       if (signals.aborted) break;
-      const batch = await outbox.next({ maxBodyBytes: session.maxBodyBytes, compressed }, signals);
+      const batch = await cursor.next({ maxBodyBytes, compressed }, signals);
       if (!batch) break;
-      window.add(batch);
-      session.send(toMessage(this.#options.gateway, batch)).then(
-        () => settled(batch, undefined),
-        (error: unknown) => settled(batch, error ?? new Error('send failed')),
-      );
+      const { parts, mark } = translator.translate(batch);
+      pace?.took(parts.reduce((sum, { readings }) => sum + readings, 0));
+      const entry = window.add(batch, mark, parts);
+      for (const part of parts) {
+        await window.wire(signals);
+        if (signals.aborted) break;
+        part.send(session).then(
+          () => settled(entry, part, undefined),
+          (error: unknown) => settled(entry, part, error ?? new Error('send failed')),
+        );
+      }
     }
     // A clean stop gives what is under way a moment to be acknowledged, so that it need not go twice.
     if (this.#stop.signal.aborted && !failed.signal.aborted) await window.drained(300);
@@ -130,25 +147,37 @@ export class Forwarder {
     if (failed.signal.aborted) throw failure;
   }
 
-  #finish(batch: OutboxBatch, rejected: string | undefined): void {
-    const { outbox, log } = this.#options;
-    if (rejected === undefined) outbox.acknowledge(batch);
-    else {
-      outbox.reject(batch, rejected);
-      log.error(
-        { first: batch.firstSequence, last: batch.lastSequence, readings: batch.readings, reason: rejected },
-        'the hub refuses a message for good; it was dropped and a gap record follows',
-      );
-    }
-    this.#sent++;
-    this.#sentBytes += batch.body.byteLength;
+  #finish({ batch, mark, parts, bytes, refused }: Entry): void {
+    if (refused.length === 0) this.#options.cursor.acknowledge(batch, mark);
+    else this.#refused(batch, mark, refused);
+    // Nothing of it was for this hub, which therefore has proven nothing.
+    if (parts === 0) return;
+    this.#sent += parts;
+    this.#sentBytes += bytes;
     this.#lastAckMs = Date.now();
     if (this.#attempts > 0 || this.#reason !== undefined) this.#back();
   }
 
+  #refused(batch: OutboxBatch, mark: string | undefined, refused: Entry['refused']): void {
+    const { cursor, log, name, keepRefused } = this.#options;
+    const readings = refused.reduce((sum, { part }) => sum + part.readings, 0);
+    const reason = refused[0]!.reason;
+    cursor.reject(batch, reason, { readings, ...(mark !== undefined && { mark }) });
+    log.error(
+      { destination: name, first: batch.firstSequence, last: batch.lastSequence, readings, reason },
+      'the hub refuses a message for good; it is kept as a dead letter and a gap record follows',
+    );
+    for (const { part, reason: why } of refused) {
+      keepRefused(part.message, why).catch((error: unknown) =>
+        log.error({ destination: name, err: error }, 'a dead letter could not be kept'),
+      );
+    }
+  }
+
   #back(): void {
     this.#backoff.reset();
-    if (this.#reason !== undefined) this.#options.log.info({ attempts: this.#attempts }, 'hub is back');
+    const { log, name } = this.#options;
+    if (this.#reason !== undefined) log.info({ destination: name, attempts: this.#attempts }, 'hub is back');
     this.#reason = undefined;
     this.#attempts = 0;
     this.#options.onChange?.(this.state());
@@ -160,7 +189,12 @@ export class Forwarder {
     if (reason === this.#reason) return;
     this.#reason = reason;
     const known = error instanceof GatewayError;
-    const fields = { code: known ? error.code : 'unexpected', reason, ...(known && error.hint ? { hint: error.hint } : {}) };
+    const fields = {
+      destination: this.#options.name,
+      code: known ? error.code : 'unexpected',
+      reason,
+      ...(known && error.hint ? { hint: error.hint } : {}),
+    };
     if (known) this.#options.log.warn(fields, 'hub lost, keeping readings in the outbox and retrying');
     else
       this.#options.log.error({ ...fields, err: error }, 'hub lost by a defect in its client, keeping readings in the outbox and retrying');
@@ -173,53 +207,70 @@ function isPoison(error: unknown): boolean {
   return error instanceof GatewayError && !(error instanceof NotConnectedError) && error.retry === 'never';
 }
 
-function toMessage(gateway: string, batch: OutboxBatch): HubMessage {
-  return {
-    id: `${gateway}-${batch.firstSequence}-${batch.lastSequence}`,
-    body: batch.body,
-    contentType: 'application/json',
-    contentEncoding: batch.encoding,
-    createdMs: batch.fromMs,
-  };
+interface Entry {
+  readonly batch: OutboxBatch;
+  readonly mark: string | undefined;
+  readonly parts: number;
+  readonly bytes: number;
+  /** Memory that it holds. */
+  readonly held: number;
+  /** Parts that the hub has not answered yet. */
+  open: number;
+  readonly refused: { readonly part: Part; readonly reason: string }[];
 }
 
-/** Batches under way, oldest first; bounded by count and bytes; finished strictly in order. */
+/** Batches under way, oldest first; bounded by count of messages and by bytes; finished strictly in order. */
 class SendWindow {
   readonly #maxCount: number;
   readonly #maxBytes: number;
-  readonly #entries: { readonly batch: OutboxBatch; done: boolean; rejected: string | undefined }[] = [];
+  readonly #finish: (entry: Entry) => void;
+  readonly #entries: Entry[] = [];
   #bytes = 0;
+  #onWire = 0;
   #wake: (() => void) | undefined;
 
-  constructor(maxCount: number, maxBytes: number) {
+  constructor(maxCount: number, maxBytes: number, finish: (entry: Entry) => void) {
     this.#maxCount = maxCount;
     this.#maxBytes = maxBytes;
+    this.#finish = finish;
   }
 
-  add(batch: OutboxBatch): void {
-    this.#entries.push({ batch, done: false, rejected: undefined });
-    this.#bytes += batch.body.byteLength;
+  /** A batch of which nothing is to be sent is finished when those before it are. */
+  add(batch: OutboxBatch, mark: string | undefined, parts: readonly Part[]): Entry {
+    const bytes = parts.reduce((sum, part) => sum + part.bytes, 0);
+    const held = Math.max(bytes, batch.body.byteLength);
+    const entry: Entry = { batch, mark, parts: parts.length, bytes, held, open: parts.length, refused: [] };
+    this.#entries.push(entry);
+    this.#bytes += held;
+    this.#advance();
+    return entry;
   }
 
-  settle(batch: OutboxBatch, rejected: string | undefined, finish: (batch: OutboxBatch, rejected: string | undefined) => void): void {
-    const entry = this.#entries.find((candidate) => candidate.batch === batch);
-    if (!entry) return;
-    entry.done = true;
-    entry.rejected = rejected;
-    while (this.#entries[0]?.done) {
-      const first = this.#entries.shift()!;
-      this.#bytes -= first.batch.body.byteLength;
-      finish(first.batch, first.rejected);
-    }
+  settle(entry: Entry): void {
+    entry.open--;
+    this.#onWire--;
+    this.#advance();
     this.#wake?.();
   }
 
-  get #full(): boolean {
-    return this.#entries.length > 0 && (this.#entries.length >= this.#maxCount || this.#bytes >= this.#maxBytes);
+  #advance(): void {
+    while (this.#entries[0]?.open === 0) {
+      const first = this.#entries.shift()!;
+      this.#bytes -= first.held;
+      this.#finish(first);
+    }
   }
 
+  /** Resolves when another batch may be taken. */
   async room(signal: AbortSignal): Promise<void> {
-    while (this.#full && !signal.aborted) await this.#change(signal);
+    while (this.#entries.length > 0 && (this.#onWire >= this.#maxCount || this.#bytes >= this.#maxBytes) && !signal.aborted)
+      await this.#change(signal);
+  }
+
+  /** Resolves when one more message may go on the wire, and counts it. */
+  async wire(signal: AbortSignal): Promise<void> {
+    while (this.#onWire >= this.#maxCount && !signal.aborted) await this.#change(signal);
+    this.#onWire++;
   }
 
   async drained(withinMs: number): Promise<void> {
@@ -238,13 +289,4 @@ class SendWindow {
       signal.addEventListener('abort', done, { once: true });
     });
   }
-}
-
-/** Ties a loaded client, its settings and the context into what the forwarder calls. */
-export function hubConnector<Settings>(
-  runtime: HubClientRuntime<Settings>,
-  settings: Settings,
-  context: HubContext,
-): ForwarderOptions['connect'] {
-  return (signal) => runtime.connect(settings, context, signal);
 }

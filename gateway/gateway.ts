@@ -1,19 +1,21 @@
 import { join } from 'node:path';
-import type { Log } from '../adapters/contract.ts';
+import type { Adapter, Log } from '../adapters/contract.ts';
+import type { HubContext } from '../hub-client/contract.ts';
 import type { CompiledEquipment } from '../mappings/equipment.ts';
 import { GatewayError } from '../model/error.ts';
 import type { Problem } from '../model/problem.ts';
-import { adapterNamed, installedAdapters } from './adapters.ts';
+import { loadAdapters } from './adapters.ts';
 import { eventOrigin, gapEvent } from './cloud-event.ts';
 import { type GatewayConfig, inConfigFolder } from './config.ts';
+import { DeadLetters } from './destination/dead-letters.ts';
+import { Destination } from './destination/destination.ts';
 import { EquipmentRunner } from './equipment-runner.ts';
-import { Forwarder } from './forwarder.ts';
-import { type HubLink, openHubLink } from './hub-link.ts';
 import { type LastGood, openLastGood } from './last-good.ts';
 import { loadMappingSet, type MappingSet } from './mapping-set.ts';
 import type { Outbox } from './outbox/contract.ts';
 import { outboxIdentity } from './outbox-identity.ts';
 import { pause } from './pause.ts';
+import { RunningPlant } from './plant.ts';
 import { isEmpty, planReload, type ReloadPlan } from './reload-plan.ts';
 import { secretOpener } from './secrets.ts';
 
@@ -28,15 +30,21 @@ export interface ReloadResult {
   readonly applied: boolean;
 }
 
-/** The running whole: machines, outbox, hub. */
+interface Parts {
+  readonly config: GatewayConfig;
+  readonly adapters: readonly Adapter[];
+  readonly log: Log;
+  readonly outbox: Outbox;
+  readonly lastGood: LastGood;
+  readonly origin: ReturnType<typeof eventOrigin>;
+}
+
+/** The running whole: machines, outbox, hubs. */
 export class Gateway implements AsyncDisposable {
   readonly config: GatewayConfig;
-  readonly hub: HubLink;
-  readonly #log: Log;
-  readonly #outbox: Outbox;
-  readonly #forwarder: Forwarder;
-  readonly #lastGood: LastGood;
-  readonly #origin;
+  readonly plant: RunningPlant;
+  readonly #parts: Parts;
+  readonly #destinations: Destination[] = [];
   readonly #runners = new Map<string, EquipmentRunner>();
   readonly #ticker: NodeJS.Timeout;
   readonly #startedMs = Date.now();
@@ -44,46 +52,49 @@ export class Gateway implements AsyncDisposable {
   #reloading: Promise<unknown> = Promise.resolve();
   #retired = { sampled: 0, suppressed: 0, queued: 0 };
 
-  private constructor(
-    config: GatewayConfig,
-    log: Log,
-    outbox: Outbox,
-    hub: HubLink,
-    lastGood: LastGood,
-    origin: ReturnType<typeof eventOrigin>,
-  ) {
-    this.config = config;
-    this.hub = hub;
-    this.#log = log;
-    this.#outbox = outbox;
-    this.#lastGood = lastGood;
-    this.#origin = origin;
-    this.#forwarder = new Forwarder({
-      outbox,
-      log,
-      gateway: config.gateway,
-      compressed: hub.compressed,
-      connect: (signal) => hub.connect(signal),
-    });
+  private constructor(parts: Parts) {
+    this.config = parts.config;
+    this.#parts = parts;
+    this.plant = new RunningPlant(() => [...this.#runners.values()].flatMap((runner) => runner.machines));
     this.#ticker = setInterval(() => this.#tick(), tickMs);
   }
 
-  /** Opens outbox and hub and starts every machine; `set` comes from `loadGatewayMappings`. */
-  static async start(config: GatewayConfig, log: Log, set: MappingSet, lastGood: LastGood, signal: AbortSignal): Promise<Gateway> {
+  /** Opens outbox and hubs and starts every machine; `loaded` comes from `loadGatewayMappings`. */
+  static async start(config: GatewayConfig, log: Log, loaded: LoadedMappings, signal: AbortSignal): Promise<Gateway> {
+    const { set, lastGood, adapters } = loaded;
     const folder = outboxFolder(config);
     const origin = eventOrigin(config.gateway, config.path, await outboxIdentity(folder));
     const outbox = await openConfiguredOutbox(config, folder, origin);
+    const gateway = new Gateway({ config, adapters, log, outbox, lastGood, origin });
     try {
-      const context = { gateway: config.gateway, log, secret: secretOpener(config.folder), stateFolder: stateFolder(config, 'hub-client') };
-      const hub = await openHubLink(config, context, signal);
-      const gateway = new Gateway(config, log, outbox, hub, lastGood, origin);
-      gateway.#apply(planReload([], set.equipment));
-      gateway.#forwarder.start();
+      for (const one of config.destinations) {
+        const letters = new DeadLetters(deadLetterFolder(config), one.name);
+        gateway.#destinations.push(await Destination.open(one, outbox.cursor(one.name), gateway.#hubContext(one.name), letters, signal));
+      }
+      await gateway.#apply(planReload([], set.equipment));
+      for (const destination of gateway.#destinations) destination.start();
       return gateway;
     } catch (error) {
-      await outbox[Symbol.asyncDispose]();
+      await gateway[Symbol.asyncDispose]();
       throw error;
     }
+  }
+
+  get destinations(): readonly { readonly name: string; readonly where: string }[] {
+    return this.#destinations.map(({ config: { name }, where }) => ({ name, where }));
+  }
+
+  #hubContext(destination: string): HubContext {
+    const { config, log, origin } = this.#parts;
+    return {
+      gateway: config.gateway,
+      source: origin.source,
+      plant: this.plant,
+      log,
+      secret: secretOpener(config.folder),
+      resolve: (path) => inConfigFolder(config, path),
+      stateFolder: stateFolder(config, destination === 'hub' ? 'hub-client' : join('destinations', destination)),
+    };
   }
 
   get equipment(): readonly CompiledEquipment[] {
@@ -93,7 +104,7 @@ export class Gateway implements AsyncDisposable {
   /** Loads the mapping files anew and applies what changed. Reloads queue up behind each other. */
   reload(): Promise<ReloadResult> {
     const next = this.#reloading.then(async () => {
-      const set = await loadMappingSet(mappingPaths(this.config), installedAdapters, this.#lastGood);
+      const set = await loadMappingSet(mappingPaths(this.config), this.#parts.adapters, this.#parts.lastGood);
       const plan = planReload(this.equipment, set.equipment);
       const applied = !isEmpty(plan);
       if (applied) await this.#apply(plan);
@@ -120,22 +131,26 @@ export class Gateway implements AsyncDisposable {
         this.#startRunner(change.after, runner);
       }
     }
+    if (!isEmpty(plan)) this.plant.changed();
   }
 
   #startRunner(equipment: CompiledEquipment, before?: EquipmentRunner): void {
-    const adapter = adapterNamed(equipment.adapter);
+    const { adapters, log, origin } = this.#parts;
+    const adapter = adapters.find(({ name }) => name === equipment.adapter);
     if (!adapter)
       throw new GatewayError('adapter-missing', `${equipment.file}: no adapter ${equipment.adapter} is installed`, { retry: 'after-fix' });
     const runner = new EquipmentRunner(
       equipment,
       {
-        origin: this.#origin,
+        origin,
         adapter,
+        claim: (id) => this.#isFree(id),
+        onGrown: () => this.plant.changed(),
         events: { append: (event) => this.#append(event) },
         onRefused: (error) => this.#refused(error),
         connect: {
           equipment: equipment.id,
-          log: this.#log,
+          log,
           stateFolder: stateFolder(this.config, equipment.adapter),
           secret: secretOpener(this.config.folder),
         },
@@ -146,16 +161,20 @@ export class Gateway implements AsyncDisposable {
     runner.start();
   }
 
+  #isFree(id: string): boolean {
+    return [...this.#runners.values()].every((runner) => runner.machines.every(({ equipment }) => equipment.id !== id));
+  }
+
   /** The counts of a machine that left stay in the sum. */
   #retire(runner: EquipmentRunner): void {
-    for (const key of ['sampled', 'suppressed', 'queued'] as const) this.#retired[key] += runner.counters[key];
+    for (const machine of runner.machines) addCounters(this.#retired, machine.counters);
   }
 
   async #append(event: Parameters<Outbox['append']>[0]): Promise<void> {
-    await this.#outbox.append(event);
+    await this.#parts.outbox.append(event);
     if (this.#refusing !== undefined) {
       this.#refusing = undefined;
-      this.#log.info({}, 'the outbox takes readings again');
+      this.#parts.log.info({}, 'the outbox takes readings again');
     }
   }
 
@@ -165,7 +184,10 @@ export class Gateway implements AsyncDisposable {
     if (this.#refusing === reason) return;
     this.#refusing = reason;
     const hint = error instanceof GatewayError ? error.hint : undefined;
-    this.#log.error({ reason, ...(hint ? { hint } : {}) }, 'the outbox cannot take readings; the loss is counted and will be reported');
+    this.#parts.log.error(
+      { reason, ...(hint ? { hint } : {}) },
+      'the outbox cannot take readings; the loss is counted and will be reported',
+    );
   }
 
   #tick(): void {
@@ -183,20 +205,23 @@ export class Gateway implements AsyncDisposable {
   status() {
     const total = { ...this.#retired };
     let collecting = 0;
-    const equipment = [...this.#runners.values()].map((runner) => {
-      for (const key of ['sampled', 'suppressed', 'queued'] as const) total[key] += runner.counters[key];
-      collecting += runner.collecting;
-      const { id, path, adapter, points } = runner.equipment;
-      return { id, path, adapter, points: points.length, ...runner.state(), ...runner.counters };
-    });
-    const { queued: stored, pending, ...outbox } = this.#outbox.counters();
+    const equipment = [...this.#runners.values()].flatMap((runner) =>
+      runner.machines.map((machine) => {
+        addCounters(total, machine.counters);
+        collecting += machine.collecting;
+        const { id, path, adapter } = machine.equipment;
+        return { id, path, adapter, points: machine.points.length, ...runner.state(), ...machine.counters };
+      }),
+    );
+    const destinations = Object.fromEntries(this.#destinations.map((one) => [one.config.name, one.state()]));
+    const { queued: stored, pending, ...outbox } = this.#parts.outbox.counters();
     const fromBefore = outbox.recovered;
     return {
       gateway: this.config.gateway,
       startedMs: this.#startedMs,
       accounts: { ...total, recovered: fromBefore, acked: outbox.acked, dropped: outbox.dropped, pending: pending + collecting },
       outbox: { ...outbox, queued: stored, pending },
-      hub: { kind: this.config.hub.kind, ...this.#forwarder.state() },
+      destinations,
       memory: process.memoryUsage.rss(),
       cpu: process.cpuUsage(),
       equipment,
@@ -213,16 +238,33 @@ export class Gateway implements AsyncDisposable {
     stopped.abort();
     for (const runner of runners) runner.flush();
     clearInterval(this.#ticker);
-    await this.#forwarder.stop();
-    await this.#outbox[Symbol.asyncDispose]();
-    await this.hub[Symbol.asyncDispose]();
+    await Promise.all(this.#destinations.map((destination) => destination.stop()));
+    await this.#parts.outbox[Symbol.asyncDispose]();
+    await Promise.all(this.#destinations.map((destination) => destination[Symbol.asyncDispose]()));
   }
 }
 
+type Counters = { sampled: number; suppressed: number; queued: number };
+
+function addCounters(sum: Counters, more: Readonly<Counters>): void {
+  for (const key of ['sampled', 'suppressed', 'queued'] as const) sum[key] += more[key];
+}
+
+export interface LoadedMappings {
+  readonly set: MappingSet;
+  readonly lastGood: LastGood;
+  readonly adapters: readonly Adapter[];
+}
+
 /** The first load, before anything is opened. */
-export async function loadGatewayMappings(config: GatewayConfig): Promise<{ readonly set: MappingSet; readonly lastGood: LastGood }> {
+export async function loadGatewayMappings(config: GatewayConfig): Promise<LoadedMappings> {
+  const adapters = await loadAdapters(config.adapters, config.folder);
   const lastGood = await openLastGood(join(inConfigFolder(config, config.data), 'last-good-mappings.json'));
-  return { set: await loadMappingSet(mappingPaths(config), installedAdapters, lastGood), lastGood };
+  return { set: await loadMappingSet(mappingPaths(config), adapters, lastGood), lastGood, adapters };
+}
+
+export function deadLetterFolder(config: GatewayConfig): string {
+  return join(inConfigFolder(config, config.data), 'dead-letters');
 }
 
 export function mappingPaths(config: GatewayConfig): string[] {
@@ -242,6 +284,7 @@ async function openConfiguredOutbox(config: GatewayConfig, folder: string, origi
   const { openOutbox } = await import('./outbox/outbox.ts');
   return openOutbox({
     folder,
+    destinations: config.destinations.map(({ name, required }) => ({ name, required })),
     maxSizeBytes: config.outbox.maxSize,
     maxAgeMs: config.outbox.maxAge,
     whenFull: config.outbox.whenFull,

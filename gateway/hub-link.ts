@@ -1,40 +1,29 @@
 import { type AzureSettings, azure } from '../hub-client/azure/definition.ts';
 import type { HubContext, HubSession } from '../hub-client/contract.ts';
 import { startChildHub } from './child-hub.ts';
-import { type GatewayConfig, inConfigFolder } from './config.ts';
+import type { DestinationConfig, EmbeddedHub } from './destination/settings.ts';
+import { hubKindNamed } from './hub-kinds.ts';
 
-/** The way to the configured hub, ready to be opened again and again. */
+/** The way to one hub, ready to be opened again and again. */
 export interface HubLink extends AsyncDisposable {
   /** For the start lines: `embedded, localhost:8883 (data in …)`. */
   readonly where: string;
-  readonly compressed: boolean;
   connect(signal: AbortSignal): Promise<HubSession>;
 }
 
-export async function openHubLink(config: GatewayConfig, context: HubContext, signal: AbortSignal): Promise<HubLink> {
-  const { hub } = config;
-  if (hub.kind === 'embedded') return openEmbedded(inConfigFolder(config, hub.data), hub.port, hub.compression, context, signal);
-  const settings = {
-    ...hub,
-    ...(hub.ca === undefined ? {} : { ca: inConfigFolder(config, hub.ca) }),
-    ...(hub.certificate === undefined ? {} : { certificate: inConfigFolder(config, hub.certificate) }),
-  };
+export async function openHubLink({ kind: name, settings }: DestinationConfig, context: HubContext, signal: AbortSignal): Promise<HubLink> {
+  if (name === 'embedded') return openEmbedded(settings as EmbeddedHub, context, signal);
+  const kind = hubKindNamed(name)!;
   return {
-    where: `Azure IoT Hub${hub.host ? `, ${hub.host}` : ''}`,
-    compressed: hub.compression === 'zstd',
-    connect: async (abort) => (await azure.load()).connect(settings, context, abort),
+    where: kind.where?.(settings) ?? kind.summary,
+    connect: async (abort) => (await kind.load()).connect(settings, context, abort),
     async [Symbol.asyncDispose]() {},
   };
 }
 
 /** Runs the embedded hub as a child process and joins it like any other hub: same client, same protocol. */
-async function openEmbedded(
-  folder: string,
-  port: number,
-  compression: AzureSettings['compression'],
-  context: HubContext,
-  signal: AbortSignal,
-): Promise<HubLink> {
+async function openEmbedded({ data, port, compression }: EmbeddedHub, context: HubContext, signal: AbortSignal): Promise<HubLink> {
+  const folder = context.resolve(data);
   const { createDevice, connectionString } = await import('../hub/access.ts');
   const { hubFiles } = await import('../hub/folder.ts');
   const stopping = new AbortController();
@@ -59,7 +48,6 @@ async function openEmbedded(
     'env' in reference ? Promise.resolve(connectionString(folder, context.gateway)) : context.secret(reference);
   return {
     where: `embedded, localhost:${hub.port}`,
-    compressed: compression === 'zstd',
     async connect(abort) {
       if (!alive && !stopping.signal.aborted) {
         hub = await startChildHub({ folder, port: hub.port }, abort);

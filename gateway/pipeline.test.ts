@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { CompiledEquipment, CompiledPoint, Converter } from '../mappings/equipment.ts';
 import type { SampleBatch, SampleState } from '../model/sample.ts';
 import { qualityOf, statuses } from '../model/status.ts';
@@ -33,7 +33,7 @@ function point(name: string, changes: Partial<CompiledPoint> = {}): CompiledPoin
 }
 
 function machine(points: readonly CompiledPoint[]): CompiledEquipment {
-  return { id: 'm', path: '', file: 'm.yaml', adapter: 'none', settings: {}, points, hash: '', connectionHash: '' };
+  return { id: 'm', path: '', file: 'm.yaml', adapter: 'none', settings: {}, points, messages: [], hash: '', connectionHash: '' };
 }
 
 function harness(points: readonly CompiledPoint[], before?: Pipeline) {
@@ -45,7 +45,7 @@ function harness(points: readonly CompiledPoint[], before?: Pipeline) {
     machine(points),
     {
       add: (text) => out.push(JSON.parse(text) as Record<string, unknown>),
-      whenDurable: (done) => done(),
+      settle: (done) => done(),
       lost: (loss) => lost.push(loss),
     },
     source,
@@ -203,4 +203,64 @@ test('sampled = suppressed + queued, whatever happens', () => {
       }
     }),
   );
+});
+
+describe('points that make themselves known', () => {
+  const pattern = point('x_{metric}', { pattern: true });
+  const appeared = (metric: string) => [{ pattern: 1, captures: { metric } }];
+
+  test('begin with their first sample, then go stale like any other; the pattern itself never speaks', () => {
+    const { clock, out, sample, pipeline } = harness([point('a'), pattern]);
+    sample(1);
+    sample(7, { appeared: appeared('flow/in') }, 2);
+    sample(8, {}, 2);
+    expect(out.map(({ point, value }) => [point, value])).toEqual([
+      ['a', 1],
+      ['x_flow_in', 7],
+      ['x_flow_in', 8],
+    ]);
+    clock.mono += 60_000;
+    pipeline.sweep();
+    expect(out.slice(3).map(({ point, quality }) => [point, quality])).toEqual([
+      ['a', 'bad'],
+      ['x_flow_in', 'bad'],
+    ]);
+  });
+
+  test('are found again when the adapter numbers anew', () => {
+    const { out, sample, pipeline } = harness([point('a'), pattern]);
+    sample(1, { appeared: appeared('p') }, 2);
+    sample(2, { appeared: appeared('q') }, 3);
+    pipeline.begin();
+    sample(3, { appeared: appeared('q') }, 2);
+    expect(out.map(({ point, value }) => [point, value])).toEqual([
+      ['x_p', 1],
+      ['x_q', 2],
+      ['x_q', 3],
+    ]);
+  });
+
+  test('two that make one name are not mixed: the second is a loss', () => {
+    const { out, lost, sample } = harness([point('a'), pattern]);
+    sample(1, { appeared: appeared('a/b') }, 2);
+    sample(2, { appeared: appeared('a b') }, 3);
+    expect(out.map(({ point, value }) => [point, value])).toEqual([['x_a_b', 1]]);
+    expect(lost).toMatchObject([{ point: 'x_a_b', reason: expect.stringMatching(/two names/) }]);
+  });
+
+  test('never take the place of a point that the mapping names', () => {
+    const { out, lost, sample } = harness([point('x_p'), pattern]);
+    sample(2, { appeared: appeared('p') }, 2);
+    sample(1);
+    expect(out.map(({ point, value }) => [point, value])).toEqual([['x_p', 1]]);
+    expect(lost).toEqual([]);
+  });
+
+  test('hundreds of them keep what they know', () => {
+    const { out, sample, pipeline } = harness([point('a'), pattern]);
+    for (let n = 0; n < 300; n++) sample(n, { appeared: appeared(String(n)) }, n + 2);
+    for (let n = 0; n < 300; n++) sample(n, {}, n + 2);
+    expect(out).toHaveLength(300);
+    expect(pipeline.states.readings()).toHaveLength(300);
+  });
 });

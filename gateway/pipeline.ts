@@ -1,6 +1,7 @@
 import { formatDuration } from '../mappings/duration.ts';
 import type { CompiledEquipment, Converted } from '../mappings/equipment.ts';
-import type { SampleBatch, SampleState } from '../model/sample.ts';
+import { pointOf } from '../mappings/patterns.ts';
+import type { Appearance, SampleBatch, SampleState } from '../model/sample.ts';
 import { statuses } from '../model/status.ts';
 import type { Value } from '../model/value.ts';
 import { PointStates } from './point-states.ts';
@@ -10,7 +11,10 @@ import { type ReadingShape, readingShape, readingText } from './reading-text.ts'
 export interface ReadingSink {
   /** `text` is the reading's JSON, `index` its place among the equipment's points. */
   add(text: string, receivedMs: number, index: number): void;
-  whenDurable(acknowledge: () => void): void;
+  /** Everything added since the last call belongs to one batch: calls back once it is on disk, or why it is not. */
+  settle(acknowledge: () => void, refuse: ((reason: string) => void) | undefined): void;
+  /** A point that made itself known, before its first reading. */
+  appeared?(index: number): void;
   lost(loss: { readonly point: string | undefined; readonly reason: string; readonly count: number | undefined }): void;
 }
 
@@ -37,9 +41,14 @@ export class Pipeline {
   readonly counters: PipelineCounters = { sampled: 0, suppressed: 0, queued: 0 };
   readonly #sink: ReadingSink;
   readonly #clock: Clock;
-  readonly #shapes: readonly ReadingShape[];
+  readonly #shapes: ReadingShape[];
   readonly #scratch: Converted = { value: undefined, type: undefined, quality: 'bad', state: undefined };
   readonly #heartbeats: boolean;
+  /** What a reload left; points that appear later take over from it too. */
+  readonly #before: PointStates | undefined;
+  #names: Map<string, number> | undefined;
+  /** Places of the points that appeared in this observation, by the order in which the adapter named them. */
+  #appeared: number[] = [];
 
   constructor(equipment: CompiledEquipment, sink: ReadingSink, clock: Clock = systemClock, before?: Pipeline) {
     this.states = new PointStates(equipment, clock.monotonicMs());
@@ -50,23 +59,69 @@ export class Pipeline {
     this.#sink = sink;
     this.#clock = clock;
     this.#shapes = equipment.points.map((point) => readingShape(point.name, point.unit));
+    this.#before = before?.states;
     this.#heartbeats = equipment.points.some((point) => point.atLeastEveryMs !== undefined);
+  }
+
+  /** The adapter begins to observe: it numbers the points that appear from the start again. */
+  begin(): void {
+    this.#appeared = [];
   }
 
   /** Takes what the adapter saw. Runs to the end without waiting. */
   accept(batch: SampleBatch): void {
     const now = this.#clock.monotonicMs();
     const { points, values, receivedMs } = batch;
+    if (batch.appeared) for (const appearance of batch.appeared) this.#appear(appearance, now);
     for (let k = 0; k < points.length; k++) {
       const sourceMs = batch.sourceTimesMs?.[k] ?? receivedMs;
-      this.#take(points[k]!, values[k], batch.types?.[k], batch.states?.[k], sourceMs, batch.sourceTicks?.[k] ?? 0, receivedMs, now);
+      this.#take(
+        this.#place(points[k]!),
+        values[k],
+        batch.types?.[k],
+        batch.states?.[k],
+        sourceMs,
+        batch.sourceTicks?.[k] ?? 0,
+        receivedMs,
+        now,
+      );
     }
     if (batch.verified) this.#verify(batch.verified, now);
     for (const loss of batch.lost ?? []) {
-      const point = loss.point === undefined ? undefined : this.states.equipment.points[loss.point]?.name;
+      const point = loss.point === undefined ? undefined : this.states.points[this.#place(loss.point)]?.name;
       this.#sink.lost({ point, reason: loss.reason, count: loss.count });
     }
-    if (batch.acknowledge) this.#sink.whenDurable(batch.acknowledge);
+    if (batch.acknowledge) this.#sink.settle(batch.acknowledge, batch.refuse);
+  }
+
+  #place(index: number): number {
+    const declared = this.states.equipment.points.length;
+    return index < declared ? index : (this.#appeared[index - declared] ?? nowhere);
+  }
+
+  /** A point made itself known. It may have done so before: in an earlier observation, or before a reload. */
+  #appear({ pattern, captures }: Appearance, now: number): void {
+    const s = this.states;
+    const of = s.equipment.points[pattern];
+    if (of === undefined) return;
+    const point = pointOf(of, captures);
+    this.#names ??= new Map(s.points.map(({ name }, index) => [name, index]));
+    const known = this.#names.get(point.name);
+    if (known !== undefined) {
+      const declared = known < s.equipment.points.length;
+      const twice = !declared && this.#appeared.includes(known);
+      this.#appeared.push(declared || twice ? nowhere : known);
+      // Taking both for one would mix their values.
+      const reason = `two names of the machine make one point name, ${point.name}; the second is not taken`;
+      if (twice) this.#sink.lost({ point: point.name, reason, count: undefined });
+      return;
+    }
+    const index = s.add(point, now);
+    this.#names.set(point.name, index);
+    this.#shapes.push(readingShape(point.name, point.unit));
+    this.#appeared.push(index);
+    if (this.#before) s.carryOverOne(index, this.#before);
+    this.#sink.appeared?.(index);
   }
 
   #take(
@@ -80,7 +135,7 @@ export class Pipeline {
     now: number,
   ): void {
     const s = this.states;
-    const point = s.equipment.points[index];
+    const point = s.points[index];
     if (point === undefined) return;
     const converted = convertSample(point, raw, rawType, state, this.#scratch);
     s.values[index] = converted.value;
@@ -100,7 +155,7 @@ export class Pipeline {
   /** Report by exception: the first value, a change of quality or status, a change of value beyond the deadband, a heartbeat that is due. */
   #isNews(index: number, now: number): boolean {
     const s = this.states;
-    const point = s.equipment.points[index]!;
+    const point = s.points[index]!;
     const quality = s.qualities[index];
     if (s.reportedQualities[index] !== quality) return true;
     if (s.reportedStatus[index] !== (s.states[index]?.status.code ?? 0)) return true;
@@ -139,14 +194,14 @@ export class Pipeline {
 
   #verify(verified: ArrayLike<number>, now: number): void {
     const { seenMono } = this.states;
-    for (let k = 0; k < verified.length; k++) seenMono[verified[k]!] = now;
+    for (let k = 0; k < verified.length; k++) seenMono[this.#place(verified[k]!)] = now;
   }
 
   /** The way to the machine is gone: every point that is not bad yet becomes bad, now, with the reason. */
   linkLost(state: SampleState): void {
     const now = this.#clock.monotonicMs();
     for (let index = 0; index < this.states.qualities.length; index++) {
-      if (this.states.qualities[index] !== 'bad') this.#turnBad(index, state, now);
+      if (this.states.qualities[index] !== 'bad' && !this.states.points[index]!.pattern) this.#turnBad(index, state, now);
     }
   }
 
@@ -154,9 +209,10 @@ export class Pipeline {
   sweep(): void {
     const s = this.states;
     const now = this.#clock.monotonicMs();
-    const { points } = s.equipment;
+    const { points } = s;
     for (let index = 0; index < points.length; index++) {
       const point = points[index]!;
+      if (point.pattern) continue;
       const never = s.qualities[index] === undefined;
       const patienceMs = never ? Math.max(point.staleAfterMs, firstValueMs) : point.staleAfterMs;
       if (s.qualities[index] !== 'bad' && now - s.seenMono[index]! > patienceMs) {
@@ -199,6 +255,9 @@ function convertSample(
   out.state = state ?? nothingCame;
   return out;
 }
+
+/** Place of a point that is not taken. */
+const nowhere = -1;
 
 const nothingCame: SampleState = { status: statuses.BadNoData, reason: 'the machine gave no value' };
 

@@ -11,6 +11,7 @@ function machine(id: string, points: Readonly<Record<string, string>>, connectio
     adapter: 'modbus',
     settings: {},
     points: list,
+    messages: [],
     hash: JSON.stringify([points, connection]),
     connectionHash: connection,
   };

@@ -1,15 +1,15 @@
 import { expect, test } from 'vitest';
+import type { CompiledMessage } from '../mappings/equipment.ts';
 import type { OutboxEvent } from './outbox/contract.ts';
 import { TelemetryBuilder } from './telemetry-builder.ts';
 
-function builder() {
+function builder(more: { message?: CompiledMessage } = {}) {
   const events: OutboxEvent[] = [];
   const refused: unknown[] = [];
   let settle = Promise.withResolvers<void>();
   const built = new TelemetryBuilder(
     { gateway: 'gw', source: '/site/gw', outbox: 'ab12' },
-    'm-1',
-    'site/line',
+    { equipment: 'm-1', path: 'site/line', ...more },
     {
       append(event) {
         events.push(event);
@@ -74,19 +74,35 @@ test('an event stays under 64 KiB', () => {
 test('acknowledges to the source only what is durable, and never what was refused', async () => {
   const { built, durable, refuse, refused } = builder();
   const done: string[] = [];
-  built.whenDurable(() => done.push('nothing waited'));
+  const settle = (name: string): void =>
+    built.settle({ acknowledge: () => done.push(name), refuse: (reason) => done.push(`${name} refused: ${reason}`) });
+  settle('nothing waited');
   built.add(reading, 1);
-  built.whenDurable(() => done.push('first'));
+  settle('first');
   built.flush();
+  settle('nothing new, but not on disk yet');
   expect(done).toEqual(['nothing waited']);
   durable();
   await new Promise(setImmediate);
-  expect(done).toEqual(['nothing waited', 'first']);
+  expect(done).toEqual(['nothing waited', 'first', 'nothing new, but not on disk yet']);
   built.add(reading, 2);
-  built.whenDurable(() => done.push('second'));
+  settle('second');
   built.flush();
   refuse(new Error('disk full'));
   await new Promise(setImmediate);
-  expect(done).not.toContain('second');
+  expect(done.slice(3)).toEqual(['second refused: disk full']);
   expect(refused).toMatchObject([{ message: 'disk full' }]);
+});
+
+test('a message has its name, its priority and its own patience, but lets no machine wait that holds deliveries back', () => {
+  const { built, events } = builder({ message: { name: 'alarms', covers: () => true, everyMs: 10_000, priority: 'alarm' } });
+  built.add(reading, 1);
+  built.flush();
+  built.add(reading, 2);
+  built.flushIfDue(performance.now() + 9_000, 200);
+  expect(events).toHaveLength(1);
+  built.settle({ acknowledge() {}, refuse: undefined });
+  built.flushIfDue(performance.now(), 200);
+  expect(events).toHaveLength(2);
+  expect(JSON.parse(events[1]!.encode(2))).toMatchObject({ priority: 'alarm', data: { equipment: 'm-1', message: 'alarms' } });
 });

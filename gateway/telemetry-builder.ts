@@ -1,3 +1,4 @@
+import type { CompiledMessage } from '../mappings/equipment.ts';
 import type { EventOrigin, TelemetryEnvelope } from './cloud-event.ts';
 import { telemetryEnvelope, telemetryEvent } from './cloud-event.ts';
 import type { OutboxEvent } from './outbox/contract.ts';
@@ -12,7 +13,13 @@ export interface EventSink {
   append(event: OutboxEvent): Promise<void>;
 }
 
-/** Collects the readings of one machine into events. */
+/** Where to call back once a batch is on disk, or why it is not. */
+export interface Settlement {
+  readonly acknowledge: () => void;
+  readonly refuse: ((reason: string) => void) | undefined;
+}
+
+/** Collects the readings of one message of one machine into events. */
 export class TelemetryBuilder {
   readonly #envelope: TelemetryEnvelope;
   readonly #sink: EventSink;
@@ -25,10 +32,21 @@ export class TelemetryBuilder {
   #toMs = 0;
   #sinceMono = 0;
   #flushed = false;
-  #acknowledge: (() => void)[] = [];
+  #waiting: Settlement[] = [];
+  /** The last event given to the outbox, while it is on its way to the disk. */
+  #underWay: { readonly waiting: Settlement[] } | undefined;
+  /** Readings came since the last `touchedSince`. */
+  #touched = false;
+  readonly #everyMs: number | undefined;
 
-  constructor(origin: EventOrigin, equipment: string, path: string, sink: EventSink, onRefused: (error: unknown) => void) {
-    this.#envelope = telemetryEnvelope(origin, equipment, path);
+  constructor(
+    origin: EventOrigin,
+    about: { readonly equipment: string; readonly path: string; readonly message?: CompiledMessage },
+    sink: EventSink,
+    onRefused: (error: unknown) => void,
+  ) {
+    this.#envelope = telemetryEnvelope(origin, about.equipment, about.path, about.message);
+    this.#everyMs = about.message?.everyMs;
     this.#sink = sink;
     this.#onRefused = onRefused;
   }
@@ -38,9 +56,14 @@ export class TelemetryBuilder {
     return this.#count;
   }
 
-  /** Flushes when the oldest collected reading has waited `lingerMs`; the very first ones wait for nobody. `nowMono` is of performance.now(). */
+  /**
+   * Flushes when the oldest collected reading has waited `lingerMs`, or the `every` of its message; the very first ones wait for nobody,
+   * and nobody lets a machine wait that keeps its deliveries until they are on disk. `nowMono` is of performance.now().
+   */
   flushIfDue(nowMono: number, lingerMs: number): void {
-    if (this.#count > 0 && (!this.#flushed || nowMono - this.#sinceMono >= lingerMs)) this.flush();
+    if (this.#count === 0) return;
+    const patienceMs = this.#everyMs ?? lingerMs;
+    if (!this.#flushed || this.#waiting.length > 0 || nowMono - this.#sinceMono >= patienceMs) this.flush();
   }
 
   add(readingText: string, receivedMs: number): void {
@@ -54,6 +77,7 @@ export class TelemetryBuilder {
       if (receivedMs > this.#toMs) this.#toMs = receivedMs;
     }
     this.#count++;
+    this.#touched = true;
     if (this.#run.length < runChars) return;
     this.#fold();
     if (this.#text.length >= maxReadingsChars) this.flush();
@@ -66,10 +90,18 @@ export class TelemetryBuilder {
     this.#run = '';
   }
 
-  /** Calls back once everything added so far is durable; at once when nothing waits. */
-  whenDurable(acknowledge: () => void): void {
-    if (this.#count === 0 && this.#acknowledge.length === 0) acknowledge();
-    else this.#acknowledge.push(acknowledge);
+  /** Whether readings came since the last call. */
+  touchedSince(): boolean {
+    const touched = this.#touched;
+    this.#touched = false;
+    return touched;
+  }
+
+  /** Calls back when everything added so far is on disk; at once when it is already. */
+  settle(settlement: Settlement): void {
+    if (this.#count > 0) this.#waiting.push(settlement);
+    else if (this.#underWay) this.#underWay.waiting.push(settlement);
+    else settlement.acknowledge();
   }
 
   /** Gives what was collected to the outbox. */
@@ -80,7 +112,7 @@ export class TelemetryBuilder {
     const envelope = this.#envelope;
     const readings = this.#text;
     const toMs = this.#toMs;
-    const acknowledge = this.#acknowledge;
+    const underWay = { waiting: this.#waiting };
     const event: OutboxEvent = {
       encode: (sequence) => telemetryEvent(envelope, sequence, toMs, readings),
       readings: this.#count,
@@ -89,9 +121,22 @@ export class TelemetryBuilder {
     };
     this.#text = '';
     this.#count = 0;
-    this.#acknowledge = [];
-    this.#sink.append(event).then(() => {
-      for (const done of acknowledge) done();
-    }, this.#onRefused);
+    this.#waiting = [];
+    this.#underWay = underWay;
+    const over = (): void => {
+      if (this.#underWay === underWay) this.#underWay = undefined;
+    };
+    this.#sink.append(event).then(
+      () => {
+        over();
+        for (const { acknowledge } of underWay.waiting) acknowledge();
+      },
+      (error: unknown) => {
+        over();
+        this.#onRefused(error);
+        const reason = error instanceof Error ? error.message : String(error);
+        for (const { refuse } of underWay.waiting) refuse?.(reason);
+      },
+    );
   }
 }

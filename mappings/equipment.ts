@@ -48,6 +48,8 @@ export interface CompiledPoint {
   readonly atLeastEveryMs: number | undefined;
   /** UCUM code of the value that leaves. */
   readonly unit: string | undefined;
+  /** Type of the value that leaves, where it can be known before one came. */
+  readonly valueType?: ValueType | undefined;
   readonly description: string | undefined;
   readonly convert: Converter;
   readonly deadband: Deadband | undefined;

@@ -19,7 +19,7 @@ export interface Status {
     readonly pending: number;
   };
   readonly outbox: { readonly commits: number; readonly bytesOnDisk: number; readonly gaps: number };
-  readonly hub: { readonly connected: boolean; readonly sent: number; readonly sentBytes: number };
+  readonly destinations: { readonly hub: { readonly connected: boolean; readonly sent: number; readonly sentBytes: number } };
   readonly equipment: readonly {
     readonly id: string;
     readonly connected: boolean;
@@ -102,7 +102,7 @@ function totalsOf(status: Status): Record<string, number> {
     commits: status.outbox.commits,
     dropped: status.accounts.dropped,
   };
-  sums['bytes sent'] = status.hub.sentBytes;
+  sums['bytes sent'] = status.destinations.hub.sentBytes;
   for (const { adapterCounters } of status.equipment) {
     sums['late polls']! += adapterCounters.latePolls ?? 0;
     sums.timeouts! += adapterCounters.timeouts ?? 0;

@@ -89,7 +89,7 @@ async function outage(gateway: GatewayProcess, hub: HubEnd, awayMs: number): Pro
     cpuPerMillion: ((usage.cpuSeconds - cpu) / acked) * 1e6,
     peakMB: usage.peakMB,
     dropped: status.accounts.dropped,
-    bytesPerValue: (status.hub.sentBytes - before.hub.sentBytes) / acked,
+    bytesPerValue: (status.destinations.hub.sentBytes - before.destinations.hub.sentBytes) / acked,
     busy: tooBusy(watch.stop(ours.reduce((sum, process, at) => sum + process.usage().cpuSeconds - own[at]!, 0) + 0.2)),
   };
 }

@@ -1,10 +1,10 @@
 import { loadMappings } from '../../mappings/load.ts';
 import { formatProblems, formatSamples } from '../../mappings/report.ts';
-import { installedAdapters } from '../adapters.ts';
+import { loadAdapters } from '../adapters.ts';
 
 /** `dragoman check`: 0 no errors, 1 errors. Warnings alone do not fail. */
-export async function check(paths: readonly string[], options: { json?: boolean }): Promise<number> {
-  const { problems, equipment, files, samples } = await loadMappings(paths, installedAdapters);
+export async function check(paths: readonly string[], options: { json?: boolean; adapter?: readonly string[] }): Promise<number> {
+  const { problems, equipment, files, samples } = await loadMappings(paths, await loadAdapters(options.adapter ?? [], process.cwd()));
   const errors = problems.filter((problem) => problem.severity === 'error').length;
   if (options.json) process.stdout.write(`${JSON.stringify(problems, undefined, 2)}\n`);
   else {
@@ -26,8 +26,8 @@ export async function check(paths: readonly string[], options: { json?: boolean 
 }
 
 /** `dragoman test`: only the samples, all of them. */
-export async function testSamples(paths: readonly string[], options: { json?: boolean }): Promise<number> {
-  const { problems, samples } = await loadMappings(paths, installedAdapters);
+export async function testSamples(paths: readonly string[], options: { json?: boolean; adapter?: readonly string[] }): Promise<number> {
+  const { problems, samples } = await loadMappings(paths, await loadAdapters(options.adapter ?? [], process.cwd()));
   // A file whose samples fail has that as its error; others never came to their samples.
   const others = problems.filter((problem) => problem.severity === 'error' && problem.rule !== 'sample-failed');
   const failed = samples.filter((sample) => !sample.passed).length;

@@ -5,12 +5,11 @@ import type { Reading } from '../../model/reading.ts';
 import type { SampleBatch } from '../../model/sample.ts';
 import { statuses } from '../../model/status.ts';
 import type { RawValue } from '../../model/value.ts';
-import { adapterNamed } from '../adapters.ts';
 import { onInterrupt } from '../interrupt.ts';
 import { isoTime, isoTimeTicks } from '../iso-time.ts';
 import { Pipeline } from '../pipeline.ts';
 import { valueText } from '../reading-text.ts';
-import { commandContext, quietLog, type Selection, selectEquipment } from './selection.ts';
+import { commandContext, quietLog, type Selected, type Selection, selectEquipment } from './selection.ts';
 import { table } from './table.ts';
 
 interface ReadPoint {
@@ -25,24 +24,23 @@ export async function read(paths: readonly string[], options: Selection): Promis
   const chosen = await selectEquipment(paths, options);
   if (!chosen) return 1;
   const signal = onInterrupt();
-  const results = await Promise.all(chosen.map((equipment) => readOnce(equipment, options.data, signal)));
+  const results = await Promise.all(chosen.map((one) => readOnce(one, options.data, signal)));
   if (options.json)
     process.stdout.write(
-      `[${results.flatMap((result, n) => result.points.map((point) => withRaw(point, chosen.length > 1 ? chosen[n]!.id : undefined))).join(',\n')}]\n`,
+      `[${results.flatMap((result, n) => result.points.map((point) => withRaw(point, chosen.length > 1 ? chosen[n]!.equipment.id : undefined))).join(',\n')}]\n`,
     );
-  else for (const [n, result] of results.entries()) print(chosen[n]!, result.points);
+  else for (const [n, result] of results.entries()) print(chosen[n]!.equipment, result.points);
   for (const { failure } of results) if (failure) process.stderr.write(`${failure}\n`);
   return results.every((result) => result.answered) ? 0 : 1;
 }
 
 async function readOnce(
-  equipment: CompiledEquipment,
+  { equipment, adapter }: Selected,
   data: string,
   signal: AbortSignal,
 ): Promise<{ points: ReadPoint[]; answered: boolean; failure: string | undefined }> {
-  const adapter = adapterNamed(equipment.adapter)!;
   const texts = new Map<number, string>();
-  const pipeline = new Pipeline(equipment, { add: (text, _, index) => texts.set(index, text), whenDurable() {}, lost() {} });
+  const pipeline = new Pipeline(equipment, { add: (text, _, index) => texts.set(index, text), settle() {}, lost() {} });
   const raws: (RawValue | undefined)[] = [];
   let failure: string | undefined;
   try {

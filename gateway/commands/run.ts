@@ -19,7 +19,8 @@ export async function run(options: { config: string }): Promise<number> {
   const { config, problems } = await loadConfig(options.config);
   sayProblems(problems);
   if (!config) return 1;
-  const { set, lastGood } = await loadGatewayMappings(config);
+  const loaded = await loadGatewayMappings(config);
+  const { set } = loaded;
   sayProblems(set.problems);
   if (set.equipment.length === 0) {
     process.stderr.write(`no machine to read: ${counted(set.files.length, 'mapping file')} found, none without errors\n`);
@@ -27,7 +28,7 @@ export async function run(options: { config: string }): Promise<number> {
   }
   const stop = onInterrupt();
   const log = createLog(config.log.level);
-  const gateway = await Gateway.start(config, log, set, lastGood, stop);
+  const gateway = await Gateway.start(config, log, loaded, stop);
   try {
     await using status = await startStatusServer(
       config.api.listen,
@@ -60,7 +61,7 @@ function sayStart(config: GatewayConfig, gateway: Gateway, fallbacks: readonly s
       .map((one) => `${one.id} (${one.adapter}, ${counted(one.points.length, 'point')})`)
       .slice(0, 6)
       .join(', ')}${equipment.length > 6 ? `, … ${equipment.length} in all, ${counted(points, 'point')}` : ''}`,
-    `  hub       ${gateway.hub.where}`,
+    ...gateway.destinations.map(({ name, where }) => `  ${name.padEnd(9)} ${where}`),
     `  outbox    ${outboxFolder(config)}`,
     `  status    ${statusUrl}/status`,
     ...fallbacks.map((file) => `  note      ${file} has errors; it runs as it last was good`),

@@ -1,4 +1,3 @@
-import { adapterNamed } from '../adapters.ts';
 import { EquipmentLoop } from '../equipment-loop.ts';
 import { aborted, onInterrupt } from '../interrupt.ts';
 import { createLog } from '../log.ts';
@@ -14,17 +13,17 @@ export async function watch(paths: readonly string[], options: Selection): Promi
   if (!chosen) return 1;
   const stop = onInterrupt();
   const log = createLog('info');
-  const widest = Math.max(...chosen.map(({ id }) => id.length));
-  const watched = chosen.map((equipment) => {
+  const widest = Math.max(...chosen.map(({ equipment: { id } }) => id.length));
+  const watched = chosen.map(({ equipment, adapter }) => {
     const pipeline: Pipeline = new Pipeline(equipment, {
       add(text, _, index) {
         if (options.json) process.stdout.write(`{"equipment":${JSON.stringify(equipment.id)},${text.slice(1)}\n`);
         else process.stdout.write(`${line(pipeline, index, widest)}\n`);
       },
-      whenDurable: (acknowledge) => acknowledge(),
+      settle: (acknowledge) => acknowledge(),
       lost: ({ reason, point }) => process.stderr.write(`${equipment.id}${point ? ` ${point}` : ''}: lost: ${reason}\n`),
     });
-    const loop = new EquipmentLoop(equipment, adapterNamed(equipment.adapter)!, commandContext(equipment, options.data, log), pipeline);
+    const loop = new EquipmentLoop(equipment, adapter, commandContext(equipment, options.data, log), pipeline);
     loop.start();
     return { pipeline, loop };
   });

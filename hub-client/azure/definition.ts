@@ -61,5 +61,6 @@ export const azure: HubClientKind<AzureSettings> = {
   name: 'azure',
   summary: 'Azure IoT Hub over MQTT with TLS',
   settings: AzureSettings,
+  where: ({ host }) => `Azure IoT Hub${host ? `, ${host}` : ''}`,
   load: () => import('./client.ts'),
 };

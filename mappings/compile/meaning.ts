@@ -15,6 +15,8 @@ export interface CompiledMeaning {
   /** True when the value that leaves is a number, or may be one. */
   readonly numeric: boolean;
   readonly linear: Linear;
+  /** Of the value that leaves, where it can be known before one came. */
+  readonly valueType: ValueType | undefined;
 }
 
 /** From the keys of a point to what its raw values mean; says what contradicts itself or the raw type. */
@@ -55,7 +57,15 @@ export function compileMeaning(point: PointContext, rawType: ValueType | undefin
     ...(round !== undefined && { round }),
     ...(range && { range }),
   };
-  return { meaning, unit, numeric, linear: scalable ? linear : identity };
+  return { meaning, unit, numeric, linear: scalable ? linear : identity, valueType: typeOfValue(meaning, rawType) };
+}
+
+function typeOfValue({ flags, enum: words, field, linear }: Meaning, rawType: ValueType | undefined): ValueType | undefined {
+  if (flags) return undefined;
+  if (words) return 'string';
+  if (field) return field.single ? 'bool' : 'uint32';
+  if (!linear) return rawType;
+  return rawType === 'int64' || rawType === 'uint64' || rawType === 'decimal' ? 'decimal' : 'float64';
 }
 
 /** Bits need a whole number; `what` is `bit` or `bits`. False when this point has none to look at. */

@@ -51,7 +51,7 @@ export function compilePoint(
     source.report('at', unknownPlaceholder(`${name}:`, placeholder, address.captures ?? []));
   }
   const compiled = compileMeaning(source, rawType);
-  const { meaning, unit, numeric } = compiled;
+  const { meaning, unit, numeric, valueType } = compiled;
   const deadband = compileDeadband(source, numeric);
   const write = compileWrite(source, compiled, rawType);
   const { description } = keys;
@@ -62,6 +62,7 @@ export function compilePoint(
     rawType,
     ...times,
     unit,
+    valueType,
     description,
     convert: converterOf(meaning),
     deadband,

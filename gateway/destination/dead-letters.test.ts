@@ -1,0 +1,38 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { tempFolder } from '../../test/support/temp.ts';
+import { DeadLetters, listDeadLetters } from './dead-letters.ts';
+
+const message = (id: string, body: Uint8Array | string = '{"a":1}') => ({
+  id,
+  body: typeof body === 'string' ? Buffer.from(body) : body,
+  contentType: 'application/json',
+  contentEncoding: 'utf-8',
+});
+
+test('keeps what was refused with the reason, text as text, the rest as base64, oldest first', async () => {
+  using folder = tempFolder();
+  const letters = new DeadLetters(folder.path, 'historian');
+  await letters.keep(message('gw/a/1'), 'too large');
+  await letters.keep({ ...message('gw/a/2', Uint8Array.of(0xff, 0)), contentType: 'application/octet-stream' }, 'not understood');
+  await letters.keep({ ...message('gw/a/3'), contentEncoding: 'zstd' }, 'x');
+  expect(await listDeadLetters(folder.path)).toMatchObject([
+    { id: 'gw/a/1', destination: 'historian', reason: 'too large', bodyIs: 'text', body: '{"a":1}' },
+    { id: 'gw/a/2', bodyIs: 'base64', body: '/wA=' },
+    { id: 'gw/a/3', bodyIs: 'base64', contentEncoding: 'zstd' },
+  ]);
+});
+
+test('a hub that refuses everything does not fill the disk', async () => {
+  using folder = tempFolder();
+  const letters = new DeadLetters(folder.path, 'hub');
+  for (let n = 0; n < 205; n++) await letters.keep(message(`m-${n}`), 'no');
+  const names = readdirSync(join(folder.path, 'hub'));
+  expect(names).toHaveLength(200);
+  expect((await listDeadLetters(folder.path)).at(-1)?.id).toBe('m-204');
+});
+
+test('none were kept where there is no folder', async () => {
+  expect(await listDeadLetters('/nowhere/at/all')).toEqual([]);
+});

@@ -1,0 +1,94 @@
+import type { Log } from '../../adapters/contract.ts';
+import { encodingNamed } from '../../encodings/encodings.ts';
+import type { HubContext, HubMessage, HubSession } from '../../hub-client/contract.ts';
+import { Forwarder, type ForwarderState } from '../forwarder.ts';
+import { type HubLink, openHubLink } from '../hub-link.ts';
+import type { CursorCounters, OutboxCursor } from '../outbox/contract.ts';
+import type { DeadLetters } from './dead-letters.ts';
+import { Pace } from './pace.ts';
+import { selector } from './selection.ts';
+import type { DestinationConfig } from './settings.ts';
+import { type Translator, translating, unchanged } from './translator.ts';
+
+export interface DestinationState extends ForwarderState, CursorCounters {
+  readonly kind: string;
+  readonly where: string;
+  readonly required: boolean;
+}
+
+/** One hub that readings go to: its way, its place in the outbox, its forwarder. Knows nothing of the others. */
+export class Destination implements AsyncDisposable {
+  readonly config: DestinationConfig;
+  readonly #link: HubLink;
+  readonly #cursor: OutboxCursor;
+  readonly #forwarder: Forwarder;
+
+  private constructor(config: DestinationConfig, link: HubLink, cursor: OutboxCursor, forwarder: Forwarder) {
+    this.config = config;
+    this.#link = link;
+    this.#cursor = cursor;
+    this.#forwarder = forwarder;
+  }
+
+  static async open(
+    config: DestinationConfig,
+    cursor: OutboxCursor,
+    context: HubContext,
+    letters: DeadLetters,
+    signal: AbortSignal,
+  ): Promise<Destination> {
+    const link = await openHubLink(config, context, signal);
+    const log: Log = context.log;
+    const forwarder = new Forwarder({
+      name: config.name,
+      cursor,
+      log,
+      connect: (abort) => link.connect(abort),
+      translator: (session) => translatorFor(config, session, cursor, context),
+      keepRefused: (message: HubMessage, reason) => letters.keep(message, reason),
+      ...(config.pace !== undefined && { pace: new Pace(config.pace) }),
+    });
+    return new Destination(config, link, cursor, forwarder);
+  }
+
+  get where(): string {
+    return this.#link.where;
+  }
+
+  start(): void {
+    this.#forwarder.start();
+  }
+
+  state(): DestinationState {
+    const { kind, required } = this.config;
+    return { kind, where: this.where, required, ...this.#forwarder.state(), ...this.#cursor.counters() };
+  }
+
+  /** Stops sending; the way itself stays until the outbox is closed. */
+  async stop(): Promise<void> {
+    await this.#forwarder.stop();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+    await this.#link[Symbol.asyncDispose]();
+  }
+}
+
+/** The cheapest way that gives this session what it takes. */
+function translatorFor(config: DestinationConfig, session: HubSession, cursor: OutboxCursor, context: HubContext): Translator {
+  const { select, encoding } = config;
+  const grain = session.grain ?? 'batch';
+  const plain = !select && !session.sendEvents && encoding.name === 'cloudevents' && grain === 'batch';
+  const { maxBodyBytes } = session;
+  if (plain) return unchanged(context.gateway, maxBodyBytes, session.compression === 'zstd');
+  const encoder = session.sendEvents ? undefined : encodingNamed(encoding.name)!.open(encoding.settings, context);
+  return translating({
+    gateway: context.gateway,
+    select: select && selector(select),
+    encoder,
+    grain,
+    maxBodyBytes,
+    mark: cursor.mark,
+  });
+}
