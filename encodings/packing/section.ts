@@ -1,0 +1,59 @@
+import type { HubEvent, TelemetryReading } from '../../model/telemetry.ts';
+import type { MessageSubject } from '../contract.ts';
+
+/**
+ * What one event, or a part of it that belongs together, is before bodies are filled with it: pieces of text, one for each reading, within a frame.
+ * A section is whole unless it does not fit a body or every reading stands alone; then it is cut between its pieces, and each part has a frame.
+ */
+export interface Section {
+  readonly event: Pick<HubEvent, 'id' | 'sequence' | 'time'>;
+  readonly about: MessageSubject;
+  /** In the order of the pieces; empty for what is never cut, a gap record: then the frame is all there is. */
+  readonly readings: readonly TelemetryReading[];
+  readonly separator: string;
+  /** Most bytes that a frame takes. */
+  readonly frameBytes: number;
+  /** All pieces with separators between them. */
+  joined(): string;
+  pieces(): readonly string[];
+  /** Called once for each part that leaves, in order. */
+  frame(part: Part): Frame;
+}
+
+export interface Frame {
+  readonly head: string;
+  readonly tail: string;
+}
+
+export interface Part {
+  readonly index: number;
+  readonly of: number;
+}
+
+export const whole: Part = { index: 0, of: 1 };
+
+/** How sections become one body. */
+export interface Form {
+  /** What stands before the sections; called once for each body. At most `open` of any other id and count of the same length. */
+  open(id: string, sections: number): string;
+  close(sections: number): string;
+  readonly between: string;
+  contentType(sections: number): string;
+}
+
+/** `eventId`, `eventId.1`, `eventId.2`, … */
+export function partId(id: string, index: number): string {
+  return index === 0 ? id : `${id}.${index}`;
+}
+
+/** Gateway time of the oldest of some readings, epoch milliseconds; `otherwise` where there is none. */
+export function oldestMs(readings: readonly TelemetryReading[], from: number, to: number, otherwise: string): number {
+  let oldest = otherwise;
+  for (let i = from; i < to; i++) {
+    const { received, time } = readings[i]!;
+    const at = received ?? time;
+    // RFC 3339 in UTC with four-digit years sorts as text.
+    if (i === from || at < oldest) oldest = at;
+  }
+  return Date.parse(oldest);
+}

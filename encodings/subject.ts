@@ -1,0 +1,32 @@
+import type { GapEvent, HubEvent, TelemetryEvent } from '../model/telemetry.ts';
+import type { EncodingContext, MessageSubject } from './contract.ts';
+import { plantIndex } from './plant-index.ts';
+
+export function isTelemetry(event: HubEvent): event is TelemetryEvent {
+  return event.type === 'dragoman.telemetry.v1';
+}
+
+/** What an event is about. */
+export function subjectOf(event: HubEvent, context: EncodingContext): MessageSubject {
+  return isTelemetry(event) ? telemetrySubject(event) : gapSubject(event, context);
+}
+
+export function telemetrySubject({ data, priority = 'telemetry' }: TelemetryEvent): MessageSubject {
+  return { equipment: data.equipment, path: data.path ?? '', message: data.message ?? 'telemetry', priority };
+}
+
+/** A loss that is not of one machine is about the gateway. */
+export function gapSubject({ data, priority = 'telemetry' }: GapEvent, context: EncodingContext): MessageSubject {
+  const { equipment, point } = data;
+  const path = equipment === undefined ? gatewayPath(context) : (plantIndex(context.plant).machine(equipment)?.path ?? '');
+  return { equipment: equipment ?? context.gateway, path, message: 'gap', priority, ...(point !== undefined && { point }) };
+}
+
+/** `candyco/leeds` of the source `/candyco/leeds/gw-leeds-1`. */
+function gatewayPath({ source, gateway }: EncodingContext): string {
+  return source
+    .split('/')
+    .filter(Boolean)
+    .slice(0, source.endsWith(`/${gateway}`) ? -1 : undefined)
+    .join('/');
+}
