@@ -1,0 +1,307 @@
+import type { Duplex } from 'node:stream';
+import { type IClientOptions, type IConnackPacket, type IDisconnectPacket, MqttClient, UniqueMessageIdProvider } from 'mqtt';
+import { streamBuilder } from 'mqtt/lib/connect/ws';
+import { GatewayError, NotConnectedError } from '../../model/error.ts';
+import { connectStopped, openSocket, type TlsOptions, tlsOptions } from '../delivery/socket.ts';
+import { addressOf, type Place, unreachable } from '../delivery/unreachable.ts';
+import type { Endpoint } from './endpoint.ts';
+import type { PublishProperties } from './packet-size.ts';
+import { type Answer, disconnected, refusal, refusedMessage, refusedSubscription } from './reason.ts';
+
+export type Version = 4 | 5;
+
+export interface Login {
+  readonly endpoint: Endpoint;
+  readonly place: Place;
+  readonly tls: TlsOptions;
+  readonly version: Version;
+  readonly clientId: string;
+  readonly user: string | undefined;
+  readonly password: string | undefined;
+  readonly keepAliveMs: number;
+  readonly timeoutMs: number;
+  /** QoS 1. */
+  readonly will: { readonly topic: string; readonly body: Uint8Array; readonly retain: boolean } | undefined;
+}
+
+export interface Publication {
+  readonly topic: string;
+  readonly body: Uint8Array;
+  readonly qos: 0 | 1;
+  readonly retain: boolean;
+  /** MQTT 5 only. */
+  readonly properties?: PublishProperties;
+}
+
+/** What the broker said in its CONNACK; in MQTT 3.1.1 it says nothing. */
+export interface Limits {
+  readonly receiveMaximum: number;
+  /** Bytes; undefined: none that it told. */
+  readonly maximumPacketSize: number | undefined;
+  readonly retain: boolean;
+}
+
+/** One MQTT connection that the broker has accepted, with a clean session. It ends once and never comes back. */
+export interface Link {
+  readonly version: Version;
+  readonly limits: Limits;
+  /**
+   * Order of calls is order on the wire. With QoS 1 `settle` is called on PUBACK, with an error when it is 0x80 or more
+   * (see `refusedMessage`); never, when the link is lost first. With QoS 0 it is never called.
+   */
+  publish(publication: Publication, settle?: (error?: GatewayError) => void): void;
+  /**
+   * Resolves when the broker has worked off everything sent before: it answers a PINGREQ sent after it, and works off the packets of
+   * one connection in order. Calls made meanwhile share the next one. Never settles when the link is lost first.
+   */
+  barrier(): Promise<void>;
+  /** QoS 1. Rejects with GatewayError `after-fix` when the broker refuses; never settles when the link is lost first. */
+  subscribe(filters: readonly string[]): Promise<void>;
+  onMessage: ((topic: string, body: Uint8Array) => void) | undefined;
+  /** Resolves with the reason when the link is gone, whoever ended it. Never rejects. */
+  readonly lost: Promise<NotConnectedError>;
+  /** PINGREQ: a broker that lives answers, also one that acknowledges nothing. */
+  probe(): void;
+  /** Whether anything came since the last `probe`. */
+  readonly answered: boolean;
+  /** DISCONNECT, then the end of the stream; resolves when it is closed, after `withinMs` at the latest by force. */
+  end(withinMs: number): Promise<void>;
+}
+
+/** DISCONNECT, the same in both versions: without will (MQTT 3.1.1 §3.14, MQTT 5.0 §3.14). */
+const disconnectPacket = Uint8Array.of(0xe0, 0x00);
+
+/**
+ * Connects. Rejects with NotConnectedError when trying again may help by itself, with GatewayError `after-fix` when a person or a
+ * clock must change first; `hub-protocol` and `hub-refused` (closed without an answer) may be another version of MQTT.
+ */
+export async function openLink(login: Login, signal: AbortSignal): Promise<Link> {
+  const { endpoint, place, tls, timeoutMs } = login;
+  if (signal.aborted) throw connectStopped(place);
+  if (endpoint.path !== '') return openMqtt((client) => webSocket(client, login), login, signal);
+  const socket = await openSocket(place, endpoint.tls ? tls : undefined, timeoutMs, signal);
+  return openMqtt(() => socket, login, signal);
+}
+
+/** The library's own web socket, which sets no-delay by itself. */
+function webSocket(client: MqttClient, { endpoint, tls, timeoutMs }: Login): Duplex {
+  const { protocol, host, port, path } = endpoint;
+  const wsOptions = { ...(endpoint.tls ? tlsOptions(host, tls) : {}), handshakeTimeout: timeoutMs } as IClientOptions['wsOptions'];
+  const hostname = host.includes(':') ? `[${host}]` : host;
+  return streamBuilder(client, { protocol, hostname, port, path, wsOptions, protocolId: 'MQTT', protocolVersion: 4 }) as unknown as Duplex;
+}
+
+function openMqtt(open: (client: MqttClient) => Duplex, login: Login, signal: AbortSignal): Promise<Link> {
+  const { place, version, keepAliveMs } = login;
+  const at = addressOf(place);
+  let stream: Duplex | undefined;
+  let reason: unknown;
+  const client = new MqttClient((self) => {
+    stream = open(self);
+    // Errors without a code (a refused web socket) the library keeps to itself.
+    stream.on('error', (error) => {
+      reason ??= error;
+    });
+    return stream as ReturnType<ConstructorParameters<typeof MqttClient>[0]>;
+  }, clientOptions(login));
+  return new Promise((resolve, reject) => {
+    let accepted = false;
+    let ending = false;
+    const lost = Promise.withResolvers<NotConnectedError>();
+    const abort = (): void => {
+      reason = connectStopped(place);
+      stream?.destroy();
+    };
+    signal.addEventListener('abort', abort, { once: true });
+    client.on('error', (error) => {
+      reason ??= error;
+    });
+    client.on('disconnect', (packet) => {
+      reason ??= disconnected(answerOf(packet), at);
+    });
+    client.on('close', () => {
+      signal.removeEventListener('abort', abort);
+      if (accepted) lost.resolve(ending ? over(at) : lossOf(reason, at, keepAliveMs));
+      else reject(noConnack(reason, login));
+    });
+    let answered = true;
+    const pings = new Pings(client);
+    client.on('packetreceive', (packet) => {
+      answered = true;
+      if (packet.cmd === 'pingresp') pings.answered();
+    });
+    const link = (packet: IConnackPacket): Link => ({
+      version,
+      limits: limitsOf(packet),
+      publish({ topic, body, qos, retain, properties }, settle) {
+        const options = { qos, retain, ...(version === 5 && properties ? { properties } : {}) };
+        client.publish(topic, body as Buffer, options, (error, packet) => {
+          if (qos === 0 || !settle) return;
+          const { code } = (error ?? {}) as { code?: unknown };
+          if (!error) settle();
+          // Without a reason code it is the end of the link, which `lost` tells once for all.
+          else if (typeof code === 'number') {
+            const { properties: said } = (packet ?? {}) as { properties?: { reasonString?: string } };
+            settle(refusedMessage({ reasonCode: code, reasonString: said?.reasonString }, topic, at));
+          }
+        });
+      },
+      barrier: () => pings.barrier(),
+      subscribe: (filters) => subscribe(client, filters, at),
+      onMessage: undefined,
+      lost: lost.promise,
+      probe() {
+        answered = false;
+        client.sendPing();
+      },
+      get answered() {
+        return answered;
+      },
+      async end(withinMs) {
+        if (!stream || stream.destroyed) return;
+        ending = true;
+        const force = setTimeout(() => stream?.destroy(), withinMs);
+        // The library's own end() waits for every PUBACK, for ever if need be.
+        stream.end(disconnectPacket);
+        await lost.promise;
+        clearTimeout(force);
+      },
+    });
+    client.on('connect', (packet) => {
+      accepted = true;
+      signal.removeEventListener('abort', abort);
+      const opened = link(packet);
+      client.on('message', (topic, body) => opened.onMessage?.(topic, body));
+      resolve(opened);
+    });
+    if (signal.aborted) abort();
+  });
+}
+
+function clientOptions({ version, clientId, user, password, keepAliveMs, timeoutMs, will }: Login): IClientOptions {
+  return {
+    protocolVersion: version,
+    clientId,
+    ...(user === undefined ? {} : { username: user }),
+    ...(password === undefined ? {} : { password }),
+    clean: true,
+    keepalive: Math.ceil(keepAliveMs / 1000),
+    connectTimeout: timeoutMs,
+    ...(will ? { will: { topic: will.topic, payload: will.body as Buffer, qos: 1, retain: will.retain } } : {}),
+    // Reason strings come only to those who ask (MQTT 5.0 §3.1.2.11.7).
+    ...(version === 5 ? { properties: { sessionExpiryInterval: 0, requestProblemInformation: true } } : {}),
+    // The forwarder reconnects; the library would do it every second, and keep messages in memory meanwhile.
+    reconnectPeriod: 0,
+    resubscribe: false,
+    queueQoSZero: false,
+    // The default one wraps at 65536 without looking whether an id is still under way.
+    messageIdProvider: new UniqueMessageIdProvider(),
+    log: () => {},
+  };
+}
+
+/** Counts questions and answers, those of the keep-alive included. */
+class Pings {
+  readonly #client: MqttClient;
+  readonly #waiting: { readonly sent: number; readonly resolve: () => void }[] = [];
+  #sent = 0;
+  #answered = 0;
+  #next: Promise<void> | undefined;
+
+  constructor(client: MqttClient) {
+    this.#client = client;
+    client.on('packetsend', ({ cmd }) => {
+      if (cmd === 'pingreq') this.#sent++;
+    });
+  }
+
+  answered(): void {
+    this.#answered++;
+    while (this.#waiting[0] && this.#waiting[0].sent <= this.#answered) this.#waiting.shift()?.resolve();
+  }
+
+  barrier(): Promise<void> {
+    if (this.#next) return this.#next;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#next = promise;
+    // One question for everything that is sent in this turn of the event loop.
+    setImmediate(() => {
+      this.#next = undefined;
+      this.#client.sendPing();
+      this.#waiting.push({ sent: this.#sent, resolve });
+    });
+    return promise;
+  }
+}
+
+function subscribe(client: MqttClient, filters: readonly string[], at: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    client.subscribe([...filters], { qos: 1 }, (error, granted) => {
+      const refused = (granted ?? []).find(({ qos }) => qos >= 128);
+      const { code } = (error ?? {}) as { code?: unknown };
+      if (refused || typeof code === 'number') {
+        reject(refusedSubscription(refused?.qos ?? (code as number), refused?.topic ?? filters.join(', '), at));
+      } else if (!error) resolve();
+    });
+  });
+}
+
+function limitsOf({ properties }: IConnackPacket): Limits {
+  return {
+    receiveMaximum: properties?.receiveMaximum ?? 65_535,
+    maximumPacketSize: properties?.maximumPacketSize,
+    retain: properties?.retainAvailable ?? true,
+  };
+}
+
+function answerOf({ reasonCode, properties }: IDisconnectPacket): Answer {
+  return { reasonCode: reasonCode ?? 0, reasonString: properties?.reasonString, serverReference: properties?.serverReference };
+}
+
+/** The link ended before it was accepted. */
+function noConnack(reason: unknown, { endpoint, place, clientId, timeoutMs }: Login): GatewayError {
+  const at = addressOf(place);
+  if (reason instanceof GatewayError) return reason;
+  const { code, message } = (reason ?? {}) as { code?: unknown; message?: unknown };
+  if (typeof code === 'number') return refusal({ reasonCode: code }, at, clientId, endpoint.tls);
+  if (message === 'connack timeout') {
+    return new NotConnectedError('hub-unreachable', `${at} did not answer CONNECT within ${timeoutMs / 1000} s.`, {
+      retry: 'with-backoff',
+      hint: 'Is this an MQTT port? The broker may also be overloaded.',
+    });
+  }
+  if (typeof message === 'string' && /Unexpected server response/.test(message)) {
+    return new GatewayError('hub-web-socket', `${at} is a web server, but takes no web socket at ${endpoint.path} (${message}).`, {
+      retry: 'after-fix',
+      hint: 'Check the path in url; many brokers have /mqtt, RabbitMQ has /ws.',
+      cause: reason,
+    });
+  }
+  const cut = code === 'ECONNRESET' || code === 'EPIPE';
+  if (typeof code === 'string' && !cut) return unreachable(reason, place, Date.now());
+  return new NotConnectedError('hub-refused', `${at} closed the connection without an answer to CONNECT.`, {
+    retry: 'with-backoff',
+    hint: 'It may speak another protocol, or refuse this address or client.',
+    cause: reason,
+  });
+}
+
+function lossOf(reason: unknown, at: string, keepAliveMs: number): NotConnectedError {
+  if (reason instanceof NotConnectedError) return reason;
+  const { code, message } = (reason ?? {}) as { code?: unknown; message?: unknown };
+  const retry = 'with-backoff';
+  if (message === 'Keepalive timeout') {
+    return new NotConnectedError('hub-silent', `${at} answered no ping for ${(keepAliveMs * 1.5) / 1000} s; the link is dead.`, { retry });
+  }
+  if (reason === undefined) {
+    return new NotConnectedError('hub-closed', `The broker ${at} closed the connection.`, {
+      retry,
+      hint: 'If this repeats every few seconds, another client uses the same client id, or the broker does not allow a topic.',
+    });
+  }
+  const what = typeof code === 'string' ? code : String(message ?? reason);
+  return new NotConnectedError('hub-link-lost', `The link to ${at} was lost (${what}).`, { retry, cause: reason });
+}
+
+export const over = (at: string): NotConnectedError =>
+  new NotConnectedError('hub-session-over', `The session with ${at} was ended here.`, { retry: 'with-backoff' });
