@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { SampleState } from '../model/sample.ts';
 import type { RawValue, ValueType } from '../model/value.ts';
 
 /**
@@ -70,6 +71,10 @@ export interface RawSample {
   readonly raw: RawValue | undefined;
   /** What the report prints before the conversion steps: `holding 100 = 0xE979 0x42F6, float32 CDAB`. */
   readonly shown: string;
+  /** Only where the mapping cannot know the type: what the machine said. */
+  readonly type?: ValueType;
+  /** As the adapter would have given it with the value: why there is none. */
+  readonly state?: SampleState;
 }
 
 export interface Finding {

@@ -1,0 +1,127 @@
+import type { SampleState } from '../../model/sample.ts';
+import { statuses } from '../../model/status.ts';
+import { type ModbusType, typeShape } from '../registers/types.ts';
+import type { PayloadAddress, Place } from './address.ts';
+import { binaryForm } from './binary.ts';
+import type { DecodedBody } from './body.ts';
+import type { Message, Tree } from './contract.ts';
+import { maxMatchInput } from './match.ts';
+import { missingState } from './states.ts';
+import { type TimeReader, timeReader } from './time.ts';
+import { type Take, type Taken, takeOf } from './values.ts';
+
+/** What stands at a place of a message; undefined: nothing. `row` counts from 0. */
+export type Fetch = (message: Message, body: DecodedBody, row: number) => Tree | undefined;
+
+/** One point, ready to read. */
+export interface ReadPoint {
+  readonly index: number;
+  /** Fills `out`; says false when the place is missing. */
+  readonly read: (message: Message, body: DecodedBody, row: number, out: Taken) => boolean;
+  /** Given to a message without the place; undefined: such a message says nothing about the point. */
+  readonly missing: SampleState | undefined;
+  readonly time: { readonly fetch: Fetch; readonly read: TimeReader; readonly shown: string } | undefined;
+}
+
+export function compileRead(index: number, address: PayloadAddress): ReadPoint {
+  const time = timeReader(address.timeFormat, address.timeZone);
+  return {
+    index,
+    read: readOf(address, time),
+    missing: address.keep ? undefined : missingState(address.shown),
+    time: address.time && { fetch: timeFetch(address), read: time, shown: address.time.shown },
+  };
+}
+
+function readOf(address: PayloadAddress, time: TimeReader): ReadPoint['read'] {
+  const { place, shown, type } = address;
+  if (place.kind === 'byte') return readBytes(address, place.offset);
+  const inBody = place.kind !== 'property' && place.kind !== 'annotation';
+  const reading = { shown, textual: inBody && address.body !== 'json', decimalComma: address.decimalComma === true, time };
+  const take = takeOf(type, reading);
+  const fetch = fetchOf(place);
+  if (address.match !== undefined) return readMatch(new RegExp(address.match, 'u'), shown, take);
+  return (message, body, row, out) => {
+    const node = fetch(message, body, row);
+    if (node === undefined) return false;
+    take(node, out);
+    return true;
+  };
+}
+
+export function fetchOf(place: Place): Fetch {
+  switch (place.kind) {
+    case 'pointer':
+      return (_message, body) => body.json!.at(place.tokens);
+    case 'property':
+      return (message) => message.property?.(place.name);
+    case 'annotation':
+      return (message) => message.annotation?.(place.name);
+    case 'column':
+      return (_message, { csv }, row) => {
+        const column = csv!.columns?.get(place.name);
+        return column === undefined ? undefined : csv!.rows[row]![column];
+      };
+    case 'column-number':
+      return (_message, { csv }, row) => csv!.rows[row]![place.number - 1];
+    case 'element':
+      return (_message, { xml }) => xml!.at(place.steps, place.attribute);
+    case 'whole':
+      return (_message, { text }) => text;
+    case 'byte':
+      return () => undefined;
+  }
+}
+
+function readBytes({ type, byteOrder, length, shown }: PayloadAddress, offset: number): ReadPoint['read'] {
+  const form = binaryForm(type as ModbusType, byteOrder, length);
+  const raw = type === 'mod10k' && (length ?? 2) > 2 ? 'int64' : typeShape(type as ModbusType).raw;
+  const nothing: SampleState = { status: statuses.BadNoData, reason: `the bytes at ${shown} spell no ${type}` };
+  return (_message, { bytes }, _row, out) => {
+    out.state = undefined;
+    out.type = undefined;
+    if (offset + form.bytes > bytes!.length) {
+      if (offset >= bytes!.length) return false;
+      out.value = undefined;
+      out.state = {
+        status: statuses.BadNoData,
+        reason: `the body ends at byte ${bytes!.length}, within the ${form.bytes} bytes of ${shown}`,
+      };
+      return true;
+    }
+    out.value = form.decode(bytes!, offset);
+    out.type = raw;
+    if (out.value === undefined) out.state = nothing;
+    return true;
+  };
+}
+
+function readMatch(pattern: RegExp, shown: string, take: Take): ReadPoint['read'] {
+  const tooLong: SampleState = {
+    status: statuses.BadNotSupported,
+    reason: `the text is longer than the ${maxMatchInput} characters that match looks at`,
+  };
+  return (_message, { text }, _row, out) => {
+    const whole = typeof text === 'string' ? text : String(text);
+    out.type = undefined;
+    if (whole.length > maxMatchInput) {
+      out.value = undefined;
+      out.state = tooLong;
+      return true;
+    }
+    const found = pattern.exec(whole);
+    if (found === null) {
+      out.value = undefined;
+      out.state = { status: statuses.BadNoMatch, reason: `${shown} ${JSON.stringify(whole.slice(0, 40))} does not match` };
+    } else take(found[1] ?? '', out);
+    return true;
+  };
+}
+
+function timeFetch({ time, timeFormat }: PayloadAddress): Fetch {
+  const { place } = time!;
+  if (place.kind !== 'byte') return fetchOf(place);
+  const form = binaryForm((timeFormat as { type: ModbusType }).type);
+  return (_message, { bytes }) =>
+    place.offset + form.bytes > bytes!.length ? undefined : (form.decode(bytes!, place.offset) as string | undefined);
+}

@@ -1,0 +1,52 @@
+import type { SampleState } from '../../model/sample.ts';
+import { statuses } from '../../model/status.ts';
+
+/** A value as people recognise it, cut short: `"12,5 bar"`, `[1, 2, 3]`. */
+export function showNode(node: unknown): string {
+  const text =
+    typeof node === 'string'
+      ? JSON.stringify(node.slice(0, 60))
+      : node instanceof Uint8Array
+        ? `0x${Buffer.from(node.subarray(0, 16)).toString('hex')}`
+        : node instanceof Map
+          ? 'an object'
+          : Array.isArray(node)
+            ? 'an array'
+            : typeof node === 'object' && node !== null
+              ? String(Object.values(node)[0])
+              : String(node);
+  return text.length > 60 ? `${text.slice(0, 59)}…` : text;
+}
+
+export function missingState(shown: string): SampleState {
+  return { status: statuses.BadNotFound, reason: `the message has no ${shown}` };
+}
+
+export function emptyState(shown: string): SampleState {
+  return { status: statuses.BadNoData, reason: `${shown} is empty` };
+}
+
+export function mismatchState(shown: string, node: unknown, wanted: string): SampleState {
+  return { status: statuses.BadTypeMismatch, reason: `${shown} is ${showNode(node)}, not ${wanted}` };
+}
+
+export function rangeState(shown: string, node: unknown, type: string): SampleState {
+  return { status: statuses.BadOutOfRange, reason: `${shown} is ${showNode(node)}, outside ${type}` };
+}
+
+export function doubtfulState(shown: string, node: unknown): SampleState {
+  return {
+    status: statuses.Uncertain,
+    reason: `${shown} is ${showNode(node)}, which clocks showed twice when summer time ended; the first is taken`,
+  };
+}
+
+export function noTimeState(shown: string, node: unknown): SampleState {
+  const found = node === undefined ? 'the message has no' : `${showNode(node)} is no time at`;
+  return { status: statuses.Uncertain, reason: `${found} ${shown}; the time of arrival stands in` };
+}
+
+export const doubtfulTime: SampleState = {
+  status: statuses.Uncertain,
+  reason: 'clocks showed the source time twice when summer time ended; the first is taken',
+};
