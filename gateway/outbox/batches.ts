@@ -6,7 +6,6 @@ import type { LogBatch, ReadOptions } from './messages.ts';
  * just written it has `plain`, which lies in the memory of its group, and `body` may be given away.
  */
 export interface LoadedBlock {
-  readonly segment: number;
   readonly header: BlockHeader;
   readonly meta: Uint8Array;
   readonly body: Uint8Array;
@@ -43,10 +42,12 @@ export function batchesOf(block: LoadedBlock, from: number, options: ReadOptions
     while (end < entries.length && (end === first || bytes + entries[end]!.bytes + 1 <= options.maxBodyBytes))
       bytes += entries[end++]!.bytes + 1;
     const some = entries.slice(first, end);
+    const readingsBefore = readings;
     readings += some.reduce((sum, e) => sum + e.readings, 0);
     batches.push({
-      ...sums(block.segment, header.firstSequence + first, some),
+      ...sums(header.firstSequence + first, some),
       ...dress(bracketed(plain.subarray(at, at + bytes - 2), some.length > 1), options.compressed),
+      readingsBefore,
       readingsThrough: readings,
     });
     at += bytes - 1;
@@ -64,11 +65,9 @@ function bodyOf(block: LoadedBlock, asStored: boolean): Pick<LogBatch, 'body' | 
 const nothing = new Uint8Array(0);
 
 function whole(block: LoadedBlock, compressed: boolean): LogBatch {
-  const { segment, header } = block;
-  const { firstSequence, lastSequence, events, readings, fromMs, toMs } = header;
-  const asStored = header.zstd && compressed;
+  const { firstSequence, lastSequence, events, readings, readingsBefore, fromMs, toMs } = block.header;
+  const asStored = block.header.zstd && compressed;
   return {
-    segment,
     firstSequence,
     lastSequence,
     events,
@@ -77,7 +76,8 @@ function whole(block: LoadedBlock, compressed: boolean): LogBatch {
     toMs,
     ...bodyOf(block, asStored),
     encoding: asStored ? 'zstd' : 'utf-8',
-    readingsThrough: header.readingsBefore + readings,
+    readingsBefore,
+    readingsThrough: readingsBefore + readings,
   };
 }
 
@@ -95,7 +95,6 @@ export function joined(blocks: readonly LoadedBlock[], compressed: boolean): Log
   const headers = blocks.map((block) => block.header);
   const last = headers.at(-1)!;
   return {
-    segment: blocks[0]!.segment,
     firstSequence: headers[0]!.firstSequence,
     lastSequence: last.lastSequence,
     events: headers.reduce((sum, h) => sum + h.events, 0),
@@ -103,6 +102,7 @@ export function joined(blocks: readonly LoadedBlock[], compressed: boolean): Log
     fromMs: Math.min(...headers.map((h) => h.fromMs)),
     toMs: Math.max(...headers.map((h) => h.toMs)),
     ...dress(out, compressed),
+    readingsBefore: headers[0]!.readingsBefore,
     readingsThrough: last.readingsBefore + last.readings,
   };
 }
@@ -125,12 +125,10 @@ function dress(plain: Uint8Array<ArrayBuffer>, compressed: boolean): Pick<LogBat
 }
 
 function sums(
-  segment: number,
   firstSequence: number,
   entries: readonly EventEntry[],
-): Omit<LogBatch, 'body' | 'encoding' | 'readingsThrough'> {
+): Omit<LogBatch, 'body' | 'encoding' | 'readingsBefore' | 'readingsThrough'> {
   return {
-    segment,
     firstSequence,
     lastSequence: firstSequence + entries.length - 1,
     events: entries.length,

@@ -29,7 +29,7 @@ test('a block gives back its header, its text and its events', () => {
       const { header, headerPart, meta, body, plain } = block;
       expect(decodeHeader(headerPart)).toEqual(header);
       expect(payloadIsSound(header, Buffer.concat([meta, body]))).toBe(true);
-      expect(Buffer.from(plainOf({ segment: 1, header, meta, body }))).toEqual(plain);
+      expect(Buffer.from(plainOf({ header, meta, body }))).toEqual(plain);
       let at = events.length > 1 ? 1 : 0;
       entriesOf(header, meta).forEach((entry, i) => {
         const { readings, fromMs, lasts } = events[i]!;

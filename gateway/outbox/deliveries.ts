@@ -1,16 +1,16 @@
 import type { NextOptions, OutboxBatch } from './contract.ts';
-import type { Item, LogBatch, LostPart, Served, ToWorker } from './messages.ts';
+import type { Item, LogBatch, LostPart, ReadRequest } from './messages.ts';
 
 /** Bytes of bodies that the worker may send ahead of the consumer. */
 const windowBytes = 2 * 1024 * 1024;
 
 export interface DeliveryEvents {
-  readonly post: (message: ToWorker) => void;
-  /** Counted exactly once for each batch. */
-  readonly acked: (batch: LogBatch) => void;
+  readonly read: (request: ReadRequest) => void;
+  readonly credit: (bytes: number) => void;
   /** The reader came to a part that cannot be read. */
   readonly lost: (part: LostPart) => void;
-  readonly moved: () => void;
+  /** Everything up to the end of this part is finished; the head must be behind it when this returns. */
+  readonly passed: (part: LogBatch | LostPart) => void;
 }
 
 interface Entry {
@@ -18,14 +18,10 @@ interface Entry {
   finished: boolean;
 }
 
-/**
- * What the one consumer was given and what it finished. `head` is the cursor: everything up to it is done.
- * More destinations would each have a `Deliveries` and a reader of their own; segments go when the last head has passed them.
- */
+/** What one destination was given and what it finished, in order. */
 export class Deliveries {
+  readonly #position: { readonly sequence: number };
   readonly #events: DeliveryEvents;
-  #head: number;
-  #headReadings: number;
   #options: NextOptions | undefined;
   #epoch = 0;
   #ready: Item[] = [];
@@ -35,18 +31,18 @@ export class Deliveries {
   #wake: (() => void) | undefined;
   #closed = false;
 
-  constructor(head: number, headReadings: number, events: DeliveryEvents) {
-    this.#head = head;
-    this.#headReadings = headReadings;
+  /** `position` is kept by the accounts: everything up to its sequence number is finished. */
+  constructor(position: { readonly sequence: number }, events: DeliveryEvents) {
+    this.#position = position;
     this.#events = events;
   }
 
-  get head(): number {
-    return this.#head;
-  }
-
-  get headReadings(): number {
-    return this.#headReadings;
+  /** Time of the oldest batch in memory that is not finished. */
+  get oldestMs(): number | undefined {
+    const handed = this.#handed.find((entry) => !entry.finished)?.part;
+    if (handed) return handed.fromMs;
+    const ready = this.#ready.find((item) => 'batch' in item && item.batch.lastSequence > this.#position.sequence);
+    return ready && 'batch' in ready ? ready.batch.fromMs : undefined;
   }
 
   async next(options: NextOptions, signal: AbortSignal): Promise<OutboxBatch | undefined> {
@@ -69,6 +65,7 @@ export class Deliveries {
       const wake = this.#wake;
       await promise;
       signal.removeEventListener('abort', wake);
+      if (this.#wake === wake) this.#wake = undefined;
     }
     return undefined;
   }
@@ -79,13 +76,13 @@ export class Deliveries {
     this.#epoch++;
     this.#ready = [];
     this.#spent = 0;
-    const from = Math.max(this.#head, this.#handed.at(-1)?.part.lastSequence ?? 0) + 1;
-    this.#events.post({ kind: 'read', epoch: this.#epoch, from, options: this.#options, credit: windowBytes });
+    const from = Math.max(this.#position.sequence, this.#handed.at(-1)?.part.lastSequence ?? 0) + 1;
+    this.#events.read({ epoch: this.#epoch, from, options: this.#options, credit: windowBytes });
   }
 
   #accept(item: Item): LogBatch | undefined {
     if ('lost' in item) {
-      if (item.lost.lastSequence <= this.#head) return undefined;
+      if (item.lost.lastSequence <= this.#position.sequence) return undefined;
       this.#events.lost(item.lost);
       this.#handed.push({ part: item.lost, finished: true });
       this.#advance();
@@ -94,11 +91,11 @@ export class Deliveries {
     const { batch } = item;
     this.#spent += batch.body.byteLength;
     if (this.#spent >= windowBytes / 2) {
-      this.#events.post({ kind: 'credit', bytes: this.#spent });
+      this.#events.credit(this.#spent);
       this.#spent = 0;
     }
     // Dropped while it waited here.
-    if (batch.lastSequence <= this.#head) return undefined;
+    if (batch.lastSequence <= this.#position.sequence) return undefined;
     if (this.#skip.some((part) => part.firstSequence <= batch.firstSequence && part.lastSequence >= batch.lastSequence)) {
       this.#handed.push({ part: batch, finished: true });
       this.#advance();
@@ -108,7 +105,7 @@ export class Deliveries {
     return batch;
   }
 
-  served({ epoch, items }: Served): void {
+  served(epoch: number, items: readonly Item[]): void {
     if (epoch !== this.#epoch || items.length === 0) return;
     this.#ready.push(...items);
     this.#wakeUp();
@@ -120,17 +117,19 @@ export class Deliveries {
     wake?.();
   }
 
+  /** Is under way: was handed out, and nothing has finished or rewound it since. */
+  holds(batch: OutboxBatch): boolean {
+    return this.#handed.some((entry) => entry.part === batch);
+  }
+
+  /** Finishes it and those before it. */
   acknowledge(batch: OutboxBatch): void {
-    if (!this.#handed.some((entry) => entry.part === batch)) return;
-    for (const entry of this.#handed) {
-      if (!entry.finished) this.#events.acked(entry.part as LogBatch);
-      entry.finished = true;
-      if (entry.part === batch) break;
-    }
+    const through = this.#handed.findIndex((entry) => entry.part === batch);
+    for (let i = 0; i <= through; i++) this.#handed[i]!.finished = true;
     this.#advance();
   }
 
-  /** Undefined when the batch is not (or not any more) under way. */
+  /** Undefined when the batch is not (or not any more) under way. To be settled when it is counted. */
   reject(batch: OutboxBatch): LogBatch | undefined {
     const entry = this.#handed.find((e) => e.part === batch);
     if (!entry || entry.finished) return undefined;
@@ -138,7 +137,6 @@ export class Deliveries {
     return entry.part as LogBatch;
   }
 
-  /** After a reject was counted. */
   settle(): void {
     this.#advance();
   }
@@ -147,23 +145,21 @@ export class Deliveries {
     let passed = 0;
     while (this.#handed[passed]?.finished) passed++;
     if (passed === 0) return;
-    const { lastSequence, readingsThrough } = this.#handed[passed - 1]!.part;
+    const { part } = this.#handed[passed - 1]!;
     this.#handed.splice(0, passed);
-    this.skipTo(lastSequence, readingsThrough);
+    this.#events.passed(part);
   }
 
-  /** Everything up to here is finished, acknowledged or not. */
-  skipTo(lastSequence: number, readingsThrough: number): void {
-    this.#head = Math.max(this.#head, lastSequence);
-    this.#headReadings = Math.max(this.#headReadings, readingsThrough);
-    while (this.#handed[0] && this.#handed[0].part.lastSequence <= this.#head) this.#handed.shift();
-    this.#events.moved();
+  /** The position was moved from outside: what is under way up to there is not waited for. */
+  skipped(): void {
+    while (this.#handed[0] && this.#handed[0].part.lastSequence <= this.#position.sequence) this.#handed.shift();
+    this.#advance();
   }
 
   rewind(): void {
     // What was rejected while an earlier batch was still under way must not go again.
     this.#skip = [...this.#skip, ...this.#handed.filter((entry) => entry.finished).map((entry) => entry.part)];
-    this.#skip = this.#skip.filter((part) => part.lastSequence > this.#head);
+    this.#skip = this.#skip.filter((part) => part.lastSequence > this.#position.sequence);
     this.#handed = [];
     if (this.#options) this.#request(this.#options);
   }

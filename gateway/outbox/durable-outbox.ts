@@ -1,10 +1,11 @@
 import type { Worker } from 'node:worker_threads';
 import { ChunkPool } from './chunks.ts';
-import type { Outbox, OutboxBatch, OutboxClock, OutboxCounters, OutboxCursor, OutboxEvent, OutboxSettings } from './contract.ts';
-import { Deliveries } from './deliveries.ts';
+import type { Outbox, OutboxClock, OutboxCounters, OutboxCursor, OutboxEvent, OutboxSettings } from './contract.ts';
+import { Cursor } from './cursor.ts';
 import { GapBook } from './gaps.ts';
-import { type Account, Ledger } from './ledger.ts';
-import type { FromWorker, LogBatch, LostPart, Opened, StuckCause, ToWorker } from './messages.ts';
+import { type Account, Ledger, type Way } from './ledger.ts';
+import { Losses } from './losses.ts';
+import type { FromWorker, LogBatch, LostPart, Opened, Position, StuckCause, ToWorker } from './messages.ts';
 import { filled, Packer } from './packer.ts';
 import { refusal } from './refusals.ts';
 import { within } from './within.ts';
@@ -14,6 +15,8 @@ const maxInFlight = 2;
 /** A group goes before its time when it has this size and the disk is idle, or this size and one is under way. */
 const [eagerBytes, groupBytes] = [256 * 1024, 1024 * 1024];
 const defaultQueueBytes = 32 * 1024 * 1024;
+/** What only optional destinations still want may take so much of the log; less when the required ones need the room. */
+const optionalShare = 0.5;
 /** While the disk refuses, one group is tried this often. */
 const probeEveryMs = 250;
 /** A clean end takes no longer, however slow the disk is. */
@@ -29,9 +32,10 @@ export class DurableOutbox implements Outbox {
   readonly #lock: AsyncDisposable;
   readonly #ledger: Ledger;
   readonly #gaps: GapBook;
-  readonly #deliveries: Deliveries;
-  readonly #name: string;
-  readonly #cursor: OutboxCursor;
+  readonly #losses: Losses;
+  readonly #cursors: ReadonlyMap<string, Cursor>;
+  /** By index in the settings. */
+  readonly #order: readonly Cursor[];
   readonly #tick: NodeJS.Timeout;
   readonly #chunks = new ChunkPool();
   #nextSequence: number;
@@ -44,7 +48,8 @@ export class DurableOutbox implements Outbox {
   #due = false;
   #timer: NodeJS.Timeout | undefined;
   #blocked: { readonly cause: string; readonly message: string; probeAtMs: number } | undefined;
-  #savedHead: number;
+  /** A position or a mark that is not saved yet. */
+  #moved = false;
   #rolled = 0;
   #closed = false;
   #idle: (() => void) | undefined;
@@ -60,16 +65,27 @@ export class DurableOutbox implements Outbox {
     const ageMs = (writtenMs: number): number => (writtenMs > 1.6e12 && writtenMs <= nowMs ? nowMs - writtenMs : 0);
     this.#ledger = new Ledger(opened, this.#clock.monotonicMs(), ageMs);
     this.#gaps = new GapBook(opened.saved);
+    this.#losses = new Losses(this.#ledger, this.#gaps);
     this.#nextSequence = opened.nextSequence;
-    this.#savedHead = opened.saved.head;
-    this.#deliveries = new Deliveries(opened.saved.head, opened.saved.headReadings, {
-      post: (message) => this.#post(message),
-      acked: (batch) => this.#acked(batch),
-      lost: (part) => this.#lost(part),
-      moved: () => this.#free(),
-    });
-    this.#name = settings.destinations?.[0]?.name ?? 'hub';
-    this.#cursor = this.#makeCursor();
+    const events = {
+      post: (message: ToWorker) => this.#post(message),
+      lost: (part: LostPart) => {
+        this.#losses.unreadable(part);
+        this.#schedule();
+      },
+      rejected: (way: Way, batch: LogBatch, reason: string) => {
+        this.#losses.rejected(way, batch, reason);
+        this.#schedule();
+      },
+      acknowledged: (lastSequence: number) => this.#gaps.acked(lastSequence),
+      moved: () => {
+        this.#moved = true;
+        this.#free();
+      },
+      oldestInMemoryMs: () => (this.#inFlight[0] ?? this.#open)?.fromMs,
+    };
+    this.#order = opened.destinations.map((found, i) => new Cursor(this.#ledger, i, found, events));
+    this.#cursors = new Map(opened.destinations.map(({ name }, i) => [name, this.#order[i]!]));
     worker.on('message', (message: FromWorker) => this.#receive(message));
     worker.on('error', (error) => this.#broke(error.message));
     worker.on('exit', () => this.#broke('the thread of the outbox ended'));
@@ -127,6 +143,15 @@ export class DurableOutbox implements Outbox {
 
   #noRoom(): boolean {
     if (this.#settings.whenFull !== 'refuse-new') return false;
+    while (this.#full()) {
+      const [kept] = this.#kept();
+      if (!kept) return true;
+      this.#drop(kept, 'overtaken');
+    }
+    return false;
+  }
+
+  #full(): boolean {
     // Room is kept for the gap record that says so.
     return this.#ledger.bytesOnDisk + this.#queuedBytes * this.#ratio + 4096 > this.#settings.maxSizeBytes;
   }
@@ -183,7 +208,7 @@ export class DurableOutbox implements Outbox {
   #receive(message: FromWorker): void {
     if (message.kind === 'committed') this.#committed(message);
     else if (message.kind === 'stuck') this.#stuck(message.cause, message.message);
-    else if (message.kind === 'items') this.#deliveries.served(message);
+    else if (message.kind === 'items') this.#order[message.destination]!.served(message.epoch, message.items);
     else if (message.kind === 'closed') this.#ended.resolve();
   }
 
@@ -195,7 +220,10 @@ export class DurableOutbox implements Outbox {
     this.#ledger.committed(group, segment, bytes, this.#clock.monotonicMs());
     this.#gaps.written(group.gaps.map(({ gap }) => gap));
     group.settled.resolve();
-    if (fresh) this.#deliveries.served({ ...fresh, items: fresh.items.map((item) => filled(item, group)) });
+    for (const { readers, items } of fresh) {
+      const bodied = items.map((item) => filled(item, group));
+      for (const { destination, epoch } of readers) this.#order[destination]!.served(epoch, bodied);
+    }
     group.release();
     this.#free();
     this.#pump();
@@ -204,9 +232,9 @@ export class DurableOutbox implements Outbox {
 
   #stuck(cause: StuckCause, message: string): void {
     const oldest = this.#ledger.segments[0];
-    const mayDrop = cause !== 'disk-error' && oldest && (this.#settings.whenFull === 'drop-oldest' || oldest.pendingEvents === 0);
-    if (mayDrop) {
-      this.#drop(oldest, cause === 'limit' ? 'overflow' : 'disk-full');
+    const overtakes = oldest !== undefined && oldest.lastSequence <= this.#ledger.requiredHead;
+    if (oldest && cause !== 'disk-error' && (overtakes || this.#settings.whenFull === 'drop-oldest')) {
+      this.#drop(oldest, overtakes ? 'overtaken' : cause === 'limit' ? 'overflow' : 'disk-full');
       this.#post({ kind: 'retry' });
       return;
     }
@@ -229,112 +257,73 @@ export class DurableOutbox implements Outbox {
     refusal(cause, this.#settings.folder, message).catch((error: unknown) => group.settled.reject(error));
   }
 
-  /** The oldest part of the log goes; what it still held is told, and so is what its gap records told. */
+  /** The oldest part of the log goes. */
   #drop(segment: Account, cause: string): void {
-    const { head } = this.#deliveries;
-    for (const { sequence, gap } of segment.gaps) {
-      if (sequence > head) this.#gaps.note(gap);
-    }
-    if (segment.pendingEvents > 0) {
-      const { fromMs, toMs, pendingReadings: readings, lastSequence } = segment;
-      this.#gaps.note({ fromMs, toMs, readings, reason: cause, firstSequence: Math.max(head + 1, segment.firstSequence), lastSequence });
-    }
-    this.#ledger.dropped(segment, cause);
-    this.#deliveries.skipTo(segment.lastSequence, 0);
+    this.#losses.dropped(segment, cause);
+    this.#ledger.removed(segment);
     this.#save([segment.number]);
+    for (const cursor of this.#order) cursor.skipped();
     this.#schedule();
   }
 
   cursor(name: string): OutboxCursor {
-    if (name !== this.#name) throw new RangeError(`the outbox knows no destination "${name}"`);
-    return this.#cursor;
+    const cursor = this.#cursors.get(name);
+    if (!cursor) throw new RangeError(`the outbox knows no destination "${name}"`);
+    return cursor;
   }
 
-  #makeCursor(): OutboxCursor {
-    const deliveries = this.#deliveries;
-    let last: string | undefined;
-    return {
-      next: (options, signal) => deliveries.next(options, signal),
-      acknowledge: (batch, mark) => {
-        last = mark ?? last;
-        deliveries.acknowledge(batch);
-      },
-      rewind: () => deliveries.rewind(),
-      reject: (batch, reason) => this.#reject(batch, reason),
-      get mark() {
-        return last;
-      },
-      counters: () => {
-        const { queued, acked, dropped, pending, droppedBy } = this.#ledger.counters();
-        return { queued, acked, dropped, pending, droppedBy, position: deliveries.head, oldestMs: this.#ledger.segments[0]?.fromMs };
-      },
-    };
-  }
-
-  #reject(batch: OutboxBatch, reason: string): void {
-    const part = this.#deliveries.reject(batch);
-    if (!part) return;
-    this.#ledger.finished(part.segment, part, 'rejected');
-    const { fromMs, toMs, readings, firstSequence, lastSequence } = part;
-    const inside = this.#ledger.segments.find((s) => s.number === part.segment)?.gaps ?? [];
-    const gaps = inside.filter(({ sequence }) => sequence >= firstSequence && sequence <= lastSequence);
-    const loss = { fromMs, toMs, readings, reason: `rejected: ${reason}`, firstSequence, lastSequence };
-    for (const { gap } of gaps) this.#gaps.park(gap);
-    if (gaps.length === part.events) this.#gaps.park(loss);
-    else this.#gaps.note(loss);
-    this.#deliveries.settle();
-    this.#schedule();
-  }
-
-  #acked(batch: LogBatch): void {
-    this.#ledger.finished(batch.segment, batch);
-    this.#gaps.acked(batch.lastSequence);
-  }
-
-  #lost(part: LostPart): void {
-    const segment = this.#ledger.segments.find((s) => s.number === part.segment);
-    const { firstSequence, lastSequence, reason } = part;
-    const [fromMs, toMs] = Number.isNaN(part.fromMs) && segment ? [segment.fromMs, segment.toMs] : [part.fromMs, part.toMs];
-    const readings = this.#ledger.finished(part.segment ?? -1, { ...part, toMs }, 'corrupt');
-    for (const { sequence, gap } of segment?.gaps ?? []) {
-      if (sequence >= firstSequence && sequence <= lastSequence) this.#gaps.note(gap);
-    }
-    if (!this.#gaps.tellOnce(firstSequence, lastSequence)) return;
-    this.#gaps.note({ fromMs, toMs, readings, reason, firstSequence, lastSequence });
-    this.#schedule();
-  }
-
-  /** Segments that are finished go; the last one stays, it is written to. */
+  /** Segments that everybody has passed go; the last one stays, it is written to. So do those that optional destinations have too many of. */
   #free(): void {
-    const { head } = this.#deliveries;
-    const finished = this.#ledger.segments.slice(0, -1).filter((s) => s.lastSequence <= head);
-    if (finished.length === 0) return;
-    for (const segment of finished) this.#ledger.removed(segment);
-    this.#save(finished.map((s) => s.number));
+    const { segments, head } = this.#ledger;
+    const finished: number[] = [];
+    while (segments.length > 1 && segments[0]!.lastSequence <= head) {
+      finished.push(segments[0]!.number);
+      this.#ledger.removed(segments[0]!);
+    }
+    const [oldest, ...others] = this.#kept();
+    const tooMuch = oldest && others.reduce((sum, { bytes }) => sum + bytes, oldest.bytes) > this.#settings.maxSizeBytes * optionalShare;
+    if (tooMuch) this.#drop(oldest, 'overtaken');
+    if (finished.length > 0) this.#save(finished);
+    if (finished.length === 0 && !tooMuch) return;
     // Room again: what was refused is tried at once.
     if (this.#blocked?.probeAtMs !== Number.POSITIVE_INFINITY) this.#blocked = undefined;
     if (this.#gaps.waiting > 0) this.#schedule();
   }
 
+  /** Closed segments that only optional destinations still want. */
+  #kept(): readonly Account[] {
+    const { segments, head, requiredHead } = this.#ledger;
+    if (requiredHead <= head) return [];
+    return segments.filter((segment, i) => i < segments.length - 1 && segment.lastSequence <= requiredHead);
+  }
+
   #save(remove: readonly number[]): void {
-    const { head, headReadings } = this.#deliveries;
-    this.#savedHead = head;
-    this.#post({ kind: 'save', saved: this.#gaps.saved(head, headReadings), remove });
+    this.#moved = false;
+    this.#post({ kind: 'save', saved: this.#gaps.saved(this.#positions()), remove });
+  }
+
+  #positions(): readonly Position[] {
+    return this.#order.map((cursor) => cursor.position());
   }
 
   #housekeep(): void {
     const now = this.#clock.monotonicMs();
     const { maxAgeMs } = this.#settings;
     for (let oldest = this.#ledger.segments[0]; oldest && now - oldest.lastWrittenMs > maxAgeMs; oldest = this.#ledger.segments[0]) {
-      if (oldest.pendingEvents === 0 && this.#ledger.segments.length === 1) break;
+      if (oldest.lastSequence <= this.#ledger.head && this.#ledger.segments.length === 1) break;
       this.#drop(oldest, 'expired');
     }
     const active = this.#ledger.segments.at(-1);
-    if (active && active.number !== this.#rolled && active.pendingEvents > 0 && now - active.firstWrittenMs > maxAgeMs / 64) {
+    if (
+      active &&
+      active.number !== this.#rolled &&
+      active.lastSequence > this.#ledger.head &&
+      now - active.firstWrittenMs > maxAgeMs / 64
+    ) {
       this.#rolled = active.number;
       this.#post({ kind: 'roll' });
     }
-    if (this.#gaps.dirty || this.#deliveries.head !== this.#savedHead) this.#save([]);
+    if (this.#gaps.dirty || this.#moved) this.#save([]);
     if (this.#gaps.waiting > 0) this.#schedule();
   }
 
@@ -363,7 +352,7 @@ export class DurableOutbox implements Outbox {
     this.#closed = true;
     clearInterval(this.#tick);
     const end = performance.now() + closeWithinMs;
-    this.#deliveries.close();
+    for (const cursor of this.#order) cursor.close();
     this.#due = true;
     this.#pump();
     // A slow disk: what it did not take in time is lost with this process, and the next one says so.
@@ -377,9 +366,8 @@ export class DurableOutbox implements Outbox {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     while (this.#inFlight.length > 0) this.#refuseGroup('closed', 'the outbox was closed');
-    const { head, headReadings } = this.#deliveries;
     clearTimeout(this.#timer);
-    this.#post({ kind: 'close', saved: this.#gaps.saved(head, headReadings) });
+    this.#post({ kind: 'close', saved: this.#gaps.saved(this.#positions()) });
     await within(end, this.#ended.promise);
     // A thread that hangs in a call to the disk ends when the disk answers; nobody waits for it.
     this.#worker.unref();

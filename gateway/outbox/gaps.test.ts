@@ -3,7 +3,8 @@ import type { GapRecord } from './contract.ts';
 import { GapBook } from './gaps.ts';
 import { stateBytes } from './state-file.ts';
 
-const book = (): GapBook => new GapBook({ head: 0, headReadings: 0, gaps: [], lastGapId: 0, told: [] });
+const hub = { name: 'hub', required: true, head: 0, headReadings: 0 };
+const book = (): GapBook => new GapBook({ destinations: [hub], gaps: [], lastGapId: 0, told: [] });
 const gap = (more: Partial<GapRecord>): GapRecord => ({ fromMs: 10, toMs: 20, readings: 5, reason: 'overflow', ...more });
 
 describe('losses become one record', () => {
@@ -50,7 +51,7 @@ test('however many kinds of loss there are, the sum is exact and the state file 
     if (round < 2) gaps.take();
   }
   for (let n = 0; n < 1000; n++) gaps.tellOnce(n * 10, n * 10 + 1);
-  const saved = gaps.saved(0, 0);
+  const saved = gaps.saved([hub]);
   expect(saved.gaps.reduce((sum, g) => sum + g.readings, 0)).toBe(15_000);
   expect(JSON.stringify(saved).length).toBeLessThan(stateBytes / 2 - 1_000);
 });
@@ -63,5 +64,5 @@ test('a record that could not be written waits again, under the same id', () => 
   gaps.refused(taken);
   expect(gaps.take()).toEqual(taken);
   gaps.written(taken);
-  expect(gaps.saved(0, 0).gaps).toEqual([]);
+  expect(gaps.saved([hub]).gaps).toEqual([]);
 });

@@ -1,5 +1,5 @@
 import type { GapRecord } from './contract.ts';
-import type { Saved, StoredGap } from './messages.ts';
+import type { Position, Saved, StoredGap } from './messages.ts';
 
 /** More kinds of loss than this at once are told as one. The state file has room for these, as many in each group under way, and those parked. */
 const maxPending = 24;
@@ -29,7 +29,7 @@ export class GapBook {
     this.#pending = [...saved.gaps];
     this.#lastId = saved.lastGapId;
     this.#told = [...saved.told];
-    this.#lastAcked = saved.head;
+    this.#lastAcked = Math.max(...saved.destinations.map(({ head }) => head));
   }
 
   /** Records that have no number yet. */
@@ -63,9 +63,9 @@ export class GapBook {
     if (this.#parked.length > maxParked) this.#parked = packed(this.#parked);
   }
 
-  /** Two records may become one when nothing that reached the hub lies between them. */
+  /** Two records may become one when nothing that reached a hub lies between them. */
   #joins(a: GapRecord, b: GapRecord): boolean {
-    if (a.reason !== b.reason || a.equipment !== b.equipment || a.point !== b.point) return false;
+    if (a.reason !== b.reason || a.destination !== b.destination || a.equipment !== b.equipment || a.point !== b.point) return false;
     if (a.firstSequence === undefined || b.firstSequence === undefined) return a.firstSequence === b.firstSequence;
     const first = Math.min(a.firstSequence, b.firstSequence);
     const touch = a.firstSequence <= b.lastSequence! + 1 && b.firstSequence <= a.lastSequence! + 1;
@@ -106,10 +106,13 @@ export class GapBook {
     return true;
   }
 
-  saved(head: number, headReadings: number): Saved {
+  saved(destinations: readonly Position[]): Saved {
     this.dirty = false;
-    if (this.#told.length > 0) this.#told = this.#told.filter(([, last]) => last > head);
-    return { head, headReadings, gaps: [...this.#inFlight, ...this.#parked, ...this.#pending], lastGapId: this.#lastId, told: this.#told };
+    if (this.#told.length > 0) {
+      const head = Math.min(...destinations.map((one) => one.head));
+      this.#told = this.#told.filter(([, last]) => last > head);
+    }
+    return { destinations, gaps: [...this.#inFlight, ...this.#parked, ...this.#pending], lastGapId: this.#lastId, told: this.#told };
   }
 }
 

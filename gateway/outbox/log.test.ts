@@ -20,8 +20,10 @@ import { openOutbox } from './outbox.ts';
 import { Packer } from './packer.ts';
 import { LogReader } from './reader.ts';
 import { balance, drain, event, noise, settings, unexplained } from './testing/support.ts';
+import { readingsIn } from './track.ts';
 
-const logSettings = (folder: string) => ({ folder, maxSizeBytes: 64 * 1024 * 1024, segmentBytes: 64 * 1024 });
+const hub = { name: 'hub', required: true };
+const logSettings = (folder: string) => ({ folder, destinations: [hub], maxSizeBytes: 64 * 1024 * 1024, segmentBytes: 64 * 1024 });
 
 /** Appends one block of `events` events of three readings each. */
 function write(log: SegmentLog, id: number, first: number, events = 2, fill = ''): number {
@@ -54,7 +56,12 @@ function rot(path: string, offset: number): void {
   closeSync(fd);
 }
 
-const saved = (head: number, headReadings: number): Saved => ({ head, headReadings, gaps: [], lastGapId: 0, told: [] });
+const saved = (head: number, headReadings: number): Saved => ({
+  destinations: [{ ...hub, head, headReadings }],
+  gaps: [],
+  lastGapId: 0,
+  told: [],
+});
 
 describe('a torn tail', () => {
   test('is cut off at every byte of the last block, and none of its numbers is given out again', () => {
@@ -98,7 +105,8 @@ describe('a torn tail', () => {
     truncateSync(join(folder.path, '0000000001.seg'), keep);
     const again = new SegmentLog(logSettings(folder.path));
     expect(again.opened.nextSequence).toBeGreaterThanOrEqual(next);
-    expect(again.opened.lost).toMatchObject([{ firstSequence: before, readings: 15 }]);
+    expect(again.opened.lost).toMatchObject([{ firstSequence: before }]);
+    expect(readingsIn(again.opened.lost)).toBe(15);
     again.close(undefined);
   });
 
@@ -134,11 +142,13 @@ describe('damage in the middle', () => {
       rot(join(copy, '0000000001.seg'), at);
       const again = new SegmentLog(logSettings(copy));
       expect(sequences(everything(again)), `byte ${at}`).toEqual([1, 2, 5, 6, 7, 8]);
-      expect(again.opened.lost).toMatchObject([{ firstSequence: 3, lastSequence: 4, readings: 6, reason: 'corrupt' }]);
+      expect(again.opened.lost).toMatchObject([
+        { firstSequence: 3, lastSequence: 4, readingsBefore: 6, readingsThrough: 12, reason: 'corrupt', told: false },
+      ]);
       expect(again.opened.nextSequence).toBe(next);
       again.close(undefined);
       const third = new SegmentLog(logSettings(copy));
-      expect(third.opened.lost, 'told once').toEqual([]);
+      expect(third.opened.lost, 'told once').toMatchObject([{ told: true }]);
       expect(third.opened.saved.gaps).toHaveLength(1);
       third.close(undefined);
     }

@@ -2,8 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, fdatasyncSync, fsyncSync, ftruncateSync, mkdirSync, openSync, unlinkSync, writevSync } from 'node:fs';
 import { join } from 'node:path';
 import { type EncodedBlock, encodeBlock } from './block.ts';
-import type { Group, LogSettings, Opened, Saved, StoredGap, StuckCause } from './messages.ts';
-import { type LogSegment, type Recovered, recover } from './recovery.ts';
+import type { Group, LogSettings, Opened, Position, Saved, StuckCause } from './messages.ts';
+import { findLog } from './opening.ts';
+import type { LogSegment } from './recovery.ts';
 import { segmentName } from './segment.ts';
 import { type State, StateFile, stateBytes } from './state-file.ts';
 
@@ -52,6 +53,7 @@ export class SegmentLog {
   #readings: number;
   #lastGapId: number;
   #totalBytes: number;
+  #saved: Saved;
   #encoded: { readonly group: number; readonly blocks: readonly EncodedBlock[] } | undefined;
 
   /** Throws the system's error when the folder cannot be read and written. */
@@ -60,7 +62,7 @@ export class SegmentLog {
     mkdirSync(settings.folder, { recursive: true, mode: 0o750 });
     this.#stateFile = StateFile.open(join(settings.folder, 'state'));
     const state = this.#stateFile.state;
-    const found = recover(settings.folder, state);
+    const { recovered: found, destinations, removed, saved } = findLog(settings.folder, state, settings.destinations);
     this.segments = [...found.segments];
     this.#nextSegment = Math.max((this.segments.at(-1)?.number ?? 0) + 1, state?.firstSegment ?? 1);
     this.#nextOrdinal = found.nextOrdinal;
@@ -70,14 +72,18 @@ export class SegmentLog {
     const last = this.segments.at(-1);
     // Opened before anything is changed: a disk that can only be read is refused here.
     if (last) this.#active = { segment: last, fd: openSync(this.path(last.number), 'r+') };
-    const saved = afterRecovery(state, found);
     this.opened = {
       id: state?.id ?? randomBytes(4).toString('hex'),
       segments: found.states,
+      holes: found.holes,
       lost: found.lost,
+      destinations,
+      removed,
       nextSequence: found.nextSequence,
+      readings: found.readings,
       saved,
     };
+    this.#saved = saved;
     this.#write(saved, Math.max(state?.reservedThrough ?? 0, found.nextSequence - 1 + reserveStep), found.nextSequence - 1);
     if (found.cut) cut(found.cut.path, found.cut.bytes);
     syncFolder(settings.folder);
@@ -147,7 +153,7 @@ export class SegmentLog {
       syncFolder(this.#settings.folder);
       const state = this.#stateFile.state!;
       // From here on a missing file is damage, not a fresh start.
-      this.#write(state, state.reservedThrough, this.#durableThrough(), number);
+      this.#write(this.#saved, state.reservedThrough, this.#durableThrough(), number);
     } catch (error) {
       closeSync(fd);
       unlinkSync(this.path(number));
@@ -214,9 +220,7 @@ export class SegmentLog {
   save(saved: Saved, remove: readonly number[]): void {
     const goes = new Set(remove);
     const stays = this.segments.filter((s) => !goes.has(s.number));
-    const removed = this.segments.filter((s) => goes.has(s.number)).map((s) => s.readingsThrough);
-    const moved = { ...saved, headReadings: Math.max(saved.headReadings, ...removed) };
-    this.#write(moved, this.#stateFile.state!.reservedThrough, this.#durableThrough(), undefined, stays);
+    this.#write(saved, this.#stateFile.state!.reservedThrough, this.#durableThrough(), undefined, stays);
     for (const segment of this.segments.filter((s) => goes.has(s.number))) {
       if (this.#active?.segment === segment) {
         closeSync(this.#active.fd);
@@ -246,8 +250,8 @@ export class SegmentLog {
     const active = opens ?? segments.at(-1)?.number ?? 0;
     const state: State = {
       id: this.opened.id,
-      head: saved.head,
-      headReadings: Math.max(saved.headReadings, this.#stateFile.state?.headReadings ?? 0),
+      destinations: saved.destinations,
+      ...lowest(saved.destinations),
       gaps: saved.gaps,
       lastGapId: saved.lastGapId,
       told: saved.told,
@@ -259,6 +263,7 @@ export class SegmentLog {
       activeSegment: active,
     };
     this.#stateFile.write(state);
+    this.#saved = saved;
   }
 
   close(saved: Saved | undefined): void {
@@ -272,23 +277,10 @@ export class SegmentLog {
   }
 }
 
-/** What the last life left to be said, and what was found missing now; in the state file before anything is cut off. */
-function afterRecovery(state: State | undefined, found: Recovered): Saved {
-  let lastGapId = Math.max(state?.lastGapId ?? 0, found.lastGapId);
-  const missing = found.lost.map(({ fromMs, toMs, readings, reason, firstSequence, lastSequence }): StoredGap => {
-    lastGapId++;
-    return { id: lastGapId, fromMs, toMs, readings, reason, firstSequence, lastSequence };
-  });
+function lowest(destinations: readonly Position[]): Pick<State, 'head' | 'headReadings'> {
   return {
-    head: found.head,
-    headReadings: found.headReadings,
-    // Those that reached the log travel with it.
-    gaps: [...(state?.gaps ?? []).filter((gap) => gap.id > found.lastGapId), ...missing],
-    lastGapId,
-    told: [
-      ...(state?.told ?? []).filter(([, end]) => end > found.head),
-      ...found.lost.map((part) => [part.firstSequence, part.lastSequence] as const),
-    ],
+    head: Math.min(...destinations.map(({ head }) => head)),
+    headReadings: Math.min(...destinations.map(({ headReadings }) => headReadings)),
   };
 }
 

@@ -1,10 +1,11 @@
 import { closeSync, openSync } from 'node:fs';
 import { batchesOf, joined, type LoadedBlock } from './batches.ts';
-import { decodeHeader, headerBytes, payloadIsSound } from './block.ts';
+import { type BlockHeader, decodeHeader, headerBytes, payloadIsSound } from './block.ts';
 import type { SegmentLog } from './log.ts';
 import type { Item, LostPart, ReadOptions } from './messages.ts';
 import type { LogSegment } from './recovery.ts';
 import { FileWindow, resync } from './segment.ts';
+import type { Extent } from './track.ts';
 
 /** Where the reader stands in a segment, and what it expects there. */
 interface Place {
@@ -18,7 +19,7 @@ interface Place {
 
 type Found = { readonly block: LoadedBlock } | { readonly lost: LostPart };
 
-/** Walks the log from a sequence number on. One cursor; several destinations would have one reader each. */
+/** Walks the log from a sequence number on; each destination has its own. */
 export class LogReader {
   readonly #log: SegmentLog;
   #from = 0;
@@ -45,12 +46,17 @@ export class LogReader {
   /** Batches from blocks that were committed a moment ago; `atEnd` must have been true before. */
   fresh(blocks: readonly LoadedBlock[]): Item[] {
     const from = this.#from;
-    this.#from = blocks.at(-1)!.header.lastSequence + 1;
+    this.passed(blocks);
     return blocks.flatMap((block) => batchesOf(block, from, this.#options!)).map((batch) => ({ batch }));
   }
 
-  /** At least one item when there is one, up to `budgetBytes` of bodies. */
-  read(budgetBytes: number): Item[] {
+  /** The same when another reader has made the batches. */
+  passed(blocks: readonly LoadedBlock[]): void {
+    this.#from = blocks.at(-1)!.header.lastSequence + 1;
+  }
+
+  /** At least one item when there is one, up to `budgetBytes` of bodies, and no new one after this time of the monotonic clock. */
+  read(budgetBytes: number, untilMs = Number.POSITIVE_INFINITY): Item[] {
     const options = this.#options;
     if (!options) return [];
     const items: Item[] = [];
@@ -61,38 +67,36 @@ export class LogReader {
       if ('lost' in found) this.#from = Math.max(this.#from, found.lost.lastSequence + 1);
       items.push(...part);
       bytes += part.reduce((sum, item) => sum + ('batch' in item ? item.batch.body.byteLength : 0), 1);
+      if (performance.now() > untilMs) break;
     }
     return items;
   }
 
   #batches(block: LoadedBlock, options: ReadOptions): Item[] {
     const from = this.#from;
-    try {
-      const limit = Math.min(options.maxBodyBytes, maxJoinedBytes);
-      const small = limit / 4;
-      if (block.header.firstSequence >= from && block.header.plainBytes <= small) {
-        const run = this.#run(block, small, limit);
-        this.#from = run.at(-1)!.header.lastSequence + 1;
-        if (run.length > 1) return [{ batch: joined(run, options.compressed) }];
-        return batchesOf(run[0]!, from, options).map((batch) => ({ batch }));
+    const limit = Math.min(options.maxBodyBytes, maxJoinedBytes);
+    const small = limit / 4;
+    const joins = block.header.firstSequence >= from && block.header.plainBytes <= small;
+    const run = joins ? this.#run(block, small, limit) : [block];
+    this.#from = run.at(-1)!.header.lastSequence + 1;
+    if (run.length > 1) {
+      try {
+        return [{ batch: joined(run, options.compressed) }];
+      } catch {
+        // One of them does not unpack; the others go by themselves.
       }
-      const batches = batchesOf(block, from, options);
-      this.#from = block.header.lastSequence + 1;
-      return batches.map((batch) => ({ batch }));
-    } catch {
-      // The checksum held but the frame does not unpack: written from broken memory.
-      this.#from = block.header.lastSequence + 1;
-      return [{ lost: lostBlock(block) }];
     }
+    return run.flatMap((one) => split(one, from, options));
   }
 
   #run(first: LoadedBlock, small: number, limit: number): LoadedBlock[] {
+    const segment = this.#place?.segment;
     const run = [keep(first)];
     let bytes = first.header.plainBytes + 2;
     for (;;) {
       const next = this.#take();
       if (!next) return run;
-      const fits = 'block' in next && next.block.segment === first.segment && next.block.header.plainBytes <= small;
+      const fits = 'block' in next && this.#place?.segment === segment && next.block.header.plainBytes <= small;
       if (!fits || bytes + next.block.header.plainBytes + 1 > limit) {
         this.#held = 'block' in next ? { block: keep(next.block) } : next;
         return run;
@@ -132,11 +136,8 @@ export class LogReader {
       this.#place = { segment, file, offset: 0, sequence: segment.firstSequence, readings: segment.readingsBefore };
       return this.#place;
     } catch {
-      const first = Math.max(this.#from, segment.firstSequence);
       this.#from = segment.lastSequence + 1;
-      return {
-        lost: lostRange(segment, first, segment.lastSequence, segment.readingsThrough - segment.readingsBefore),
-      };
+      return { lost: lostRange(segment) };
     }
   }
 
@@ -154,20 +155,19 @@ export class LogReader {
       const payload = file.piece(offset + headerBytes, header.metaBytes + header.bodyBytes);
       if (payloadIsSound(header, payload))
         return {
-          block: { segment: segment.number, header, meta: payload.subarray(0, header.metaBytes), body: payload.subarray(header.metaBytes) },
+          block: { header, meta: payload.subarray(0, header.metaBytes), body: payload.subarray(header.metaBytes) },
         };
     } catch {
       // The disk does not give these bytes back.
       if (!header) return this.#damaged(place, false);
     }
-    const empty = Buffer.alloc(0);
     this.#from = header.lastSequence + 1;
-    return { lost: lostBlock({ segment: segment.number, header, meta: empty, body: empty }) };
+    return { lost: lostBlock(header) };
   }
 
   /** Goes on at the next sound block; what lay between is lost. */
   #damaged(place: Place, search = true): Found | undefined {
-    const { file, segment, sequence, readings } = place;
+    const { file, segment, sequence, readings: readingsBefore } = place;
     let next: number | undefined;
     try {
       next = search ? resync(file, place.offset + 1, segment.bytes) : undefined;
@@ -180,10 +180,9 @@ export class LogReader {
     place.offset = next ?? segment.bytes;
     place.sequence = through + 1;
     place.readings = readingsThrough;
-    const first = Math.max(sequence, this.#from);
-    if (through < first) return undefined;
+    if (through < Math.max(sequence, this.#from)) return undefined;
     this.#from = through + 1;
-    return { lost: lostRange(segment, first, through, readingsThrough - readings) };
+    return { lost: lostRange({ firstSequence: sequence, lastSequence: through, readingsBefore, readingsThrough }) };
   }
 
   #leave(): void {
@@ -204,33 +203,20 @@ function keep(block: LoadedBlock): LoadedBlock {
   return { ...block, meta: new Uint8Array(block.meta), body: new Uint8Array(block.body) };
 }
 
-function lostBlock({ segment, header }: LoadedBlock): LostPart {
-  const { firstSequence, lastSequence, events, readings, fromMs, toMs, readingsBefore } = header;
-  return {
-    segment,
-    firstSequence,
-    lastSequence,
-    events,
-    readings,
-    fromMs,
-    toMs,
-    reason: 'corrupt',
-    readingsThrough: readingsBefore + readings,
-  };
+function split(block: LoadedBlock, from: number, options: ReadOptions): Item[] {
+  try {
+    return batchesOf(block, from, options).map((batch) => ({ batch }));
+  } catch {
+    // The checksum held but the frame does not unpack: written from broken memory.
+    return [{ lost: lostBlock(block.header) }];
+  }
 }
 
-/** Times unknown: the receiver takes those of the segment. */
-function lostRange(segment: LogSegment, firstSequence: number, lastSequence: number, readings: number): LostPart {
-  const times = { fromMs: Number.NaN, toMs: Number.NaN };
-  const events = lastSequence - firstSequence + 1;
-  return {
-    segment: segment.number,
-    firstSequence,
-    lastSequence,
-    events,
-    readings,
-    ...times,
-    reason: 'corrupt',
-    readingsThrough: segment.readingsThrough,
-  };
+function lostBlock({ firstSequence, lastSequence, readings, readingsBefore, fromMs, toMs }: BlockHeader): LostPart {
+  return { firstSequence, lastSequence, readingsBefore, readingsThrough: readingsBefore + readings, fromMs, toMs, reason: 'corrupt' };
+}
+
+function lostRange({ firstSequence, lastSequence, readingsBefore, readingsThrough }: Extent): LostPart {
+  const unknown = { fromMs: Number.NaN, toMs: Number.NaN };
+  return { firstSequence, lastSequence, readingsBefore, readingsThrough, ...unknown, reason: 'corrupt' };
 }

@@ -1,12 +1,13 @@
 import { closeSync, fstatSync, openSync, readdirSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { type BlockHeader, entriesOf, gapOf, headerBytes } from './block.ts';
-import type { LostPart, SegmentState, StoredGap } from './messages.ts';
+import type { FoundLoss, SegmentState, StoredGap } from './messages.ts';
 import { FileWindow, scan, segmentName, segmentNumber } from './segment.ts';
 import type { State } from './state-file.ts';
+import type { Extent } from './track.ts';
 
 /** What the log knows of a segment. Readings are counted over the life of the outbox, like `readingsBefore` of a block. */
-export interface LogSegment {
+export interface LogSegment extends Extent {
   readonly number: number;
   bytes: number;
   firstSequence: number;
@@ -15,12 +16,21 @@ export interface LogSegment {
   readingsThrough: number;
 }
 
+/** Where somebody stands: the sequence number is what was saved, the readings follow from the log. */
+export interface Mark {
+  readonly sequence: number;
+  readonly readings: number;
+}
+
 export interface Recovered {
   readonly segments: readonly LogSegment[];
   readonly states: readonly SegmentState[];
-  readonly lost: readonly LostPart[];
-  readonly head: number;
-  readonly headReadings: number;
+  readonly holes: readonly (readonly [first: number, last: number])[];
+  readonly lost: readonly FoundLoss[];
+  /** What is behind it comes again when nothing is saved. */
+  readonly start: Mark;
+  /** For each head that was given, in their order. */
+  readonly heads: readonly Mark[];
   readonly nextSequence: number;
   readonly nextOrdinal: number;
   readonly readings: number;
@@ -37,10 +47,13 @@ const jumpWithoutState = 1_000_000;
  * Reads the folder as a crash, a torn write or a person left it. Changes one thing only: it removes segments that the state file
  * says are finished. Every sound block stays, whatever lies before it.
  */
-export function recover(folder: string, state: State | undefined): Recovered {
+export function recover(folder: string, state: State | undefined, heads: readonly Mark[]): Recovered {
   const numbers = segmentNumbers(folder);
   for (const number of numbers.filter((n) => state !== undefined && n < state.firstSegment)) unlinkSync(pathOf(folder, number));
-  const walk = new Walk(state);
+  const walk = new Walk(
+    state,
+    heads.map((head) => new Head(head)),
+  );
   const present = numbers.filter((n) => state === undefined || n >= state.firstSegment);
   for (const number of present) walk.segment(folder, number, number === present.at(-1));
   return walk.result(present);
@@ -55,22 +68,62 @@ export function segmentNumbers(folder: string): number[] {
 
 const pathOf = (folder: string, number: number): string => join(folder, segmentName(number));
 
+/** Finds how many readings lie in the log up to a sequence number. What was saved with it only counts where the log has a gap there. */
+class Head {
+  readonly sequence: number;
+  #readings: number;
+  #most = Number.POSITIVE_INFINITY;
+
+  constructor({ sequence, readings }: Mark) {
+    this.sequence = sequence;
+    this.#readings = readings;
+  }
+
+  /** Blocks in order. */
+  pass(header: BlockHeader, meta: () => Uint8Array): void {
+    const through = header.readingsBefore + header.readings;
+    if (header.lastSequence <= this.sequence) this.#readings = Math.max(this.#readings, through);
+    else if (header.firstSequence > this.sequence) this.#most = Math.min(this.#most, header.readingsBefore);
+    else this.#most = this.#readings = header.readingsBefore + inside(header, meta, this.sequence + 1 - header.firstSequence);
+  }
+
+  mark(readingsInLog: number): Mark {
+    return { sequence: this.sequence, readings: Math.min(this.#readings, this.#most, readingsInLog) };
+  }
+}
+
+/** Readings of the first events of a block; none when its table is damaged, then all of it comes again. */
+function inside(header: BlockHeader, meta: () => Uint8Array, events: number): number {
+  try {
+    return entriesOf(header, meta())
+      .slice(0, events)
+      .reduce((sum, entry) => sum + entry.readings, 0);
+  } catch {
+    return 0;
+  }
+}
+
 /** Goes through all blocks in order and keeps account of what is there, what is missing and what is finished. */
 class Walk {
   readonly #state: State | undefined;
+  readonly #heads: readonly Head[];
   readonly #segments: LogSegment[] = [];
   readonly #states: SegmentState[] = [];
-  readonly #lost: LostPart[] = [];
+  readonly #lost: FoundLoss[] = [];
+  readonly #holes: [number, number][] = [];
+  /** Everybody has passed it. */
   #head: number | undefined;
   #headReadings: number;
+  #start: Mark | undefined;
   #previous: BlockHeader | undefined;
   #missingBefore = false;
   #tailDamaged = false;
   #lastGapId = 0;
   #cut: Recovered['cut'];
 
-  constructor(state: State | undefined) {
+  constructor(state: State | undefined, heads: readonly Head[]) {
     this.#state = state;
+    this.#heads = heads;
     this.#head = state?.head;
     this.#headReadings = state?.headReadings ?? 0;
   }
@@ -107,6 +160,10 @@ class Walk {
     this.#head ??= header.firstSequence - 1;
     const skipped = previous ? header.ordinal !== previous.ordinal + 1 : this.#missingBefore || header.readingsBefore > this.#headReadings;
     if (skipped) this.#missing(header.firstSequence - 1, header.readingsBefore, header.fromMs);
+    else if (previous && header.firstSequence > previous.lastSequence + 1)
+      this.#holes.push([previous.lastSequence + 1, header.firstSequence - 1]);
+    this.#start ??= { sequence: header.firstSequence - 1, readings: header.readingsBefore };
+    for (const head of this.#heads) head.pass(header, meta);
     this.#missingBefore = false;
     this.#previous = header;
     this.#lastGapId = Math.max(this.#lastGapId, header.lastGapId);
@@ -117,17 +174,16 @@ class Walk {
   #missing(lastSequence: number, readingsThrough: number, untilMs: number, reason = 'corrupt'): void {
     const end = this.#end();
     if (lastSequence <= end.sequence) return;
-    if (this.#state?.told.some(([first, last]) => first <= end.sequence + 1 && last >= lastSequence)) return;
+    const told = this.#state?.told.some(([first, last]) => first <= end.sequence + 1 && last >= lastSequence) ?? false;
     this.#lost.push({
-      segment: undefined,
       firstSequence: end.sequence + 1,
       lastSequence,
-      events: lastSequence - end.sequence,
-      readings: Math.max(0, readingsThrough - end.readings),
+      readingsBefore: end.readings,
+      readingsThrough: Math.max(readingsThrough, end.readings),
       fromMs: Math.min(end.toMs ?? untilMs, untilMs),
       toMs: untilMs,
       reason,
-      readingsThrough: Math.max(readingsThrough, end.readings),
+      told,
     });
   }
 
@@ -154,31 +210,31 @@ class Walk {
       this.#missing(through, state?.durableReadings ?? 0, Date.now(), 'torn-tail');
       nextSequence = through + 1;
     }
+    const readings = this.#previous
+      ? this.#previous.readingsBefore + this.#previous.readings
+      : Math.max(end.readings, state?.durableReadings ?? 0);
     return {
       segments: this.#segments,
       states: this.#states,
+      holes: this.#holes,
       lost: this.#lost,
-      head: this.#head ?? 0,
-      headReadings: this.#headReadings,
+      start: this.#start ?? { sequence: nextSequence - 1, readings },
+      heads: this.#heads.map((head) => head.mark(readings)),
       nextSequence,
       // They go on where the log ends: a step would look like a lost block at the next start.
       nextOrdinal: this.#previous ? nextOrdinal : (state?.nextOrdinal ?? 0),
-      readings: this.#previous
-        ? this.#previous.readingsBefore + this.#previous.readings
-        : Math.max(end.readings, state?.durableReadings ?? 0),
+      readings,
       lastGapId: this.#lastGapId,
       cut: this.#cut,
     };
   }
 }
 
-/** Sums of one segment, over what is not finished. */
+/** What there is to know of one segment; times of what not everybody has passed. */
 class Tally {
   readonly #number: number;
   #first: BlockHeader | undefined;
   #last: BlockHeader | undefined;
-  #readings = 0;
-  #events = 0;
   #fromMs = Number.POSITIVE_INFINITY;
   #toMs = Number.NEGATIVE_INFINITY;
   readonly #gaps: { sequence: number; gap: StoredGap }[] = [];
@@ -191,20 +247,14 @@ class Tally {
     this.#first ??= header;
     this.#last = header;
     if (header.lastSequence <= head) return;
-    if (header.gap) this.#gaps.push({ sequence: header.firstSequence, gap: gapOf(meta()) });
-    if (header.firstSequence > head) {
-      this.#count(header.readings, header.events, header.fromMs, header.toMs);
-      return;
+    this.#fromMs = Math.min(this.#fromMs, header.fromMs);
+    this.#toMs = Math.max(this.#toMs, header.toMs);
+    if (!header.gap) return;
+    try {
+      this.#gaps.push({ sequence: header.firstSequence, gap: gapOf(meta()) });
+    } catch {
+      // The block is damaged; that is told when it is read.
     }
-    const open = entriesOf(header, meta()).slice(head + 1 - header.firstSequence);
-    for (const entry of open) this.#count(entry.readings, 1, entry.fromMs, entry.toMs);
-  }
-
-  #count(readings: number, events: number, fromMs: number, toMs: number): void {
-    this.#readings += readings;
-    this.#events += events;
-    this.#fromMs = Math.min(this.#fromMs, fromMs);
-    this.#toMs = Math.max(this.#toMs, toMs);
   }
 
   segment(bytes: number, end: { sequence: number; readings: number }): LogSegment {
@@ -219,17 +269,6 @@ class Tally {
   }
 
   state(segment: LogSegment): SegmentState {
-    return {
-      number: segment.number,
-      bytes: segment.bytes,
-      firstSequence: segment.firstSequence,
-      lastSequence: segment.lastSequence,
-      pendingReadings: this.#readings,
-      pendingEvents: this.#events,
-      fromMs: this.#fromMs,
-      toMs: this.#toMs,
-      writtenMs: this.#last?.writtenMs ?? 0,
-      gaps: this.#gaps,
-    };
+    return { ...segment, fromMs: this.#fromMs, toMs: this.#toMs, writtenMs: this.#last?.writtenMs ?? 0, gaps: this.#gaps };
   }
 }

@@ -1,6 +1,6 @@
 import { closeSync, constants, fdatasyncSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
-import type { Saved, StoredGap } from './messages.ts';
+import type { Position, Saved, StoredGap } from './messages.ts';
 
 /**
  * The few facts that must outlive the segments, in a file whose room is taken once: two slots of 64 KiB that are written in turn
@@ -8,7 +8,9 @@ import type { Saved, StoredGap } from './messages.ts';
  */
 export interface State {
   readonly id: string;
-  /** Everything up to this sequence number is finished. */
+  /** Absent in a file of the time when there was one destination, without a name. */
+  readonly destinations?: readonly Position[];
+  /** Everything up to this sequence number is finished by all of them. */
   readonly head: number;
   readonly headReadings: number;
   readonly gaps: readonly StoredGap[];

@@ -1,42 +1,38 @@
 import { parentPort, type TransferListItem, workerData } from 'node:worker_threads';
-import type { LoadedBlock } from './batches.ts';
-import { SegmentLog, StuckError, type Written } from './log.ts';
-import type { FromWorker, Item, LogBatch, LogSettings, Saved, Served, ToWorker } from './messages.ts';
-import { LogReader } from './reader.ts';
+import { Lanes } from './lanes.ts';
+import { SegmentLog, StuckError } from './log.ts';
+import type { FromWorker, Item, LogSettings, Saved, ToWorker } from './messages.ts';
 
 /** The thread that owns the disk: one message in, one synchronous piece of work, one message out. */
 
-/** So much is read in one turn, so that a long drain lets commits through. */
-const turnBytes = 512 * 1024;
-
 const port = parentPort!;
 let log: SegmentLog;
-let reader: LogReader;
+let lanes: Lanes;
 const appends: Extract<ToWorker, { kind: 'append' }>[] = [];
 let stuck = false;
-let epoch = 0;
-let credit = 0;
 let serving = false;
 /** A save that the disk refused; goes before whatever comes next. */
 let owed: { readonly saved: Saved; readonly remove: readonly number[] } | undefined;
 
 const send = (message: FromWorker, transfer: TransferListItem[] = []): void => port.postMessage(message, transfer);
 
-const bodies = (items: readonly Item[]): TransferListItem[] =>
-  items.flatMap((item) => ('batch' in item && item.batch.body.byteLength > 0 ? [item.batch.body.buffer] : []));
+/** Each buffer once, also when two batches lie in it. */
+const bodies = (items: readonly Item[]): TransferListItem[] => [
+  ...new Set(items.flatMap((item) => ('batch' in item && item.batch.body.byteLength > 0 ? [item.batch.body.buffer] : []))),
+];
 
 function work(): void {
   while (!stuck) {
     const next = appends[0];
     if (!next) return;
     payDebt();
-    const live = reader.atEnd && credit > 0;
+    const live = lanes.live();
     try {
       const written = log.append(next.group, next.writtenMs);
       appends.shift();
-      const fresh = live ? handFresh(written) : undefined;
+      const fresh = lanes.fresh(live, written.blocks);
       const { segment, bytes } = written;
-      send({ kind: 'committed', group: next.group.id, segment, bytes, fresh }, fresh ? bodies(fresh.items) : []);
+      send({ kind: 'committed', group: next.group.id, segment, bytes, fresh }, bodies(fresh.flatMap(({ items }) => items)));
     } catch (error) {
       if (!(error instanceof StuckError)) throw error;
       stuck = true;
@@ -46,33 +42,17 @@ function work(): void {
   }
 }
 
-function handFresh({ segment, blocks }: Written): Served {
-  const loaded = blocks.map(({ header, meta, body, plain }): LoadedBlock => ({ segment, header, meta, body, plain }));
-  return spend(reader.fresh(loaded));
-}
-
-function spend(items: Item[]): Served {
-  for (const item of items) if ('batch' in item) credit -= sizeOf(item.batch);
-  return { epoch, items };
-}
-
-/** As the receiver counts it when it gives the credit back. */
-function sizeOf({ body, inGroup }: LogBatch): number {
-  return inGroup ? inGroup[1] - inGroup[0] : body.byteLength;
-}
-
 function serveSoon(): void {
-  if (serving || credit <= 0 || reader.atEnd) return;
+  if (serving || !lanes.wanting) return;
   serving = true;
   setImmediate(serve);
 }
 
 function serve(): void {
   serving = false;
-  if (credit <= 0) return;
-  const items = reader.read(Math.min(credit, turnBytes));
-  if (items.length === 0) return;
-  send({ kind: 'items', ...spend(items) }, bodies(items));
+  const served = lanes.turn();
+  if (!served) return;
+  send({ kind: 'items', ...served }, bodies(served.items));
   serveSoon();
 }
 
@@ -110,19 +90,18 @@ function handle(message: ToWorker): void {
       work();
       return;
     case 'read':
-      ({ epoch, credit } = message);
-      reader.start(message.from, message.options);
+      lanes.start(message.destination, message);
       serveSoon();
       return;
     case 'credit':
-      credit += message.bytes;
+      lanes.credit(message.destination, message.bytes);
       serveSoon();
       return;
     case 'roll':
       log.roll();
       return;
     case 'close':
-      reader.close();
+      lanes.close();
       try {
         log.close(message.saved);
       } catch {
@@ -134,8 +113,9 @@ function handle(message: ToWorker): void {
 }
 
 try {
-  log = new SegmentLog(workerData as LogSettings);
-  reader = new LogReader(log);
+  const settings = workerData as LogSettings;
+  log = new SegmentLog(settings);
+  lanes = new Lanes(log, settings.destinations.length);
   port.on('message', handle);
   send({ kind: 'opened', opened: log.opened });
 } catch (error) {
