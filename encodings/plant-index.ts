@@ -1,10 +1,11 @@
-import type { Plant, PlantMachine } from '../model/plant.ts';
+import type { Plant, PlantMachine, PlantPoint } from '../model/plant.ts';
 
-/** The machines of a plant by id. */
+/** The machines of a plant by id, and their points by name. */
 export interface PlantIndex {
   /** Rises when the plant changed. */
   readonly version: number;
   machine(id: string): PlantMachine | undefined;
+  point(machine: string, name: string): PlantPoint | undefined;
 }
 
 const indexes = new WeakMap<Plant, PlantIndex>();
@@ -13,21 +14,36 @@ const indexes = new WeakMap<Plant, PlantIndex>();
 export function plantIndex(plant: Plant): PlantIndex {
   const known = indexes.get(plant);
   if (known) return known;
+  const index = indexOf(plant);
+  indexes.set(plant, index);
+  return index;
+}
+
+function indexOf(plant: Plant): PlantIndex {
   let version = 0;
   let machines: ReadonlyMap<string, PlantMachine> | undefined;
+  const points = new Map<string, ReadonlyMap<string, PlantPoint>>();
   plant.onChange(() => {
     version++;
     machines = undefined;
+    points.clear();
   });
-  const index: PlantIndex = {
+  const machine = (id: string): PlantMachine | undefined => {
+    machines ??= new Map(plant.machines().map((each) => [each.id, each]));
+    return machines.get(id);
+  };
+  return {
     get version() {
       return version;
     },
-    machine(id) {
-      machines ??= new Map(plant.machines().map((machine) => [machine.id, machine]));
-      return machines.get(id);
+    machine,
+    point(id, name) {
+      let named = points.get(id);
+      if (!named) {
+        named = new Map(machine(id)?.points.map((point) => [point.name, point]));
+        points.set(id, named);
+      }
+      return named.get(name);
     },
   };
-  indexes.set(plant, index);
-  return index;
 }

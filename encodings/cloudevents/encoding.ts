@@ -29,6 +29,7 @@ function cloudEventsEncoder({ contentType }: CloudEventsSettings, context: Encod
     open: (_id, sections) => (sections > 1 ? '[' : ''),
     close: (sections) => (sections > 1 ? ']' : ''),
     between: ',',
+    retains: true,
     contentType: (sections) =>
       contentType === 'json' ? 'application/json' : `application/cloudevents${sections > 1 ? '-batch' : ''}+json`,
   };

@@ -1,5 +1,5 @@
 import type { EncodedMessage, EncodeOptions, MessageSubject } from '../contract.ts';
-import { type Form, oldestMs, type Part, partId, type Section, whole } from './section.ts';
+import { bytesOf, type Chunk, type Form, joinChunks, oldestMs, type Part, partId, type Section, whole } from './section.ts';
 
 /**
  * Fills bodies with sections, in order, as the grain says. No body is larger than `maxBodyBytes`, except one that holds a single reading.
@@ -72,17 +72,17 @@ class Bodies {
     }
     for (const [index, from] of starts.entries()) {
       const to = starts[index + 1] ?? pieces.length;
-      this.#alone(section, { index, of: starts.length }, pieces.slice(from, to).join(section.separator), from, to);
+      this.#alone(section, { index, of: starts.length }, joinChunks(pieces.slice(from, to), section.separator), from, to);
     }
   }
 
-  #alone(section: Section, part: Part, text: string, from: number, to: number): void {
+  #alone(section: Section, part: Part, text: Chunk, from: number, to: number): void {
     this.#current = bodyOf(section, 0);
     this.#put(this.#current, section, part, text, from, to);
     this.#close(this.#options.grain === 'reading' ? section.readings[from]?.point : undefined);
   }
 
-  #put(body: Body, section: Section, part: Part, text: string, from: number, to: number): void {
+  #put(body: Body, section: Section, part: Part, text: Chunk, from: number, to: number): void {
     const { head, tail } = section.frame(part);
     if (body.sections > 0) body.texts.push(this.#form.between);
     body.texts.push(head, text, tail);
@@ -104,15 +104,16 @@ class Bodies {
     this.#current = undefined;
     const form = this.#form;
     const id = this.#idOf(body);
-    const text = `${form.open(id, body.sections)}${body.texts.join('')}${form.close(body.sections)}`;
+    body.texts.push(form.close(body.sections));
+    body.texts.unshift(form.open(id, body.sections));
     this.#messages.push({
       id,
-      body: Buffer.from(text),
+      body: bytesOf(body.texts),
       contentType: form.contentType(body.sections),
       readings: body.readings,
       createdMs: body.createdMs,
       ...(body.about !== 'several' && { about: point === undefined ? body.about! : { ...body.about!, point } }),
-      ...(this.#options.grain === 'reading' && body.readings > 0 && { retain: true }),
+      ...(form.retains && this.#options.grain === 'reading' && body.readings > 0 && { retain: true }),
     });
   }
 
@@ -133,7 +134,7 @@ class Bodies {
 interface Body {
   readonly first: Section;
   last: Section;
-  readonly texts: string[];
+  readonly texts: Chunk[];
   sections: number;
   bytes: number;
   readings: number;

@@ -1,8 +1,11 @@
 import type { HubEvent, TelemetryReading } from '../../model/telemetry.ts';
 import type { MessageSubject } from '../contract.ts';
 
+/** Text, or bytes where the encoding is binary; one encoding uses one kind. */
+export type Chunk = string | Uint8Array;
+
 /**
- * What one event, or a part of it that belongs together, is before bodies are filled with it: pieces of text, one for each reading, within a frame.
+ * What one event, or a part of it that belongs together, is before bodies are filled with it: pieces, one for each reading, within a frame.
  * A section is whole unless it does not fit a body or every reading stands alone; then it is cut between its pieces, and each part has a frame.
  */
 export interface Section {
@@ -14,15 +17,15 @@ export interface Section {
   /** Most bytes that a frame takes. */
   readonly frameBytes: number;
   /** All pieces with separators between them. */
-  joined(): string;
-  pieces(): readonly string[];
+  joined(): Chunk;
+  pieces(): readonly Chunk[];
   /** Called once for each part that leaves, in order. */
   frame(part: Part): Frame;
 }
 
 export interface Frame {
-  readonly head: string;
-  readonly tail: string;
+  readonly head: Chunk;
+  readonly tail: Chunk;
 }
 
 export interface Part {
@@ -39,6 +42,8 @@ export interface Form {
   close(sections: number): string;
   readonly between: string;
   contentType(sections: number): string;
+  /** Whether a single reading may stay on its topic: it says when it was and whether it is good, and a bad one replaces it. */
+  readonly retains: boolean;
 }
 
 /** `eventId`, `eventId.1`, `eventId.2`, … */
@@ -56,4 +61,14 @@ export function oldestMs(readings: readonly TelemetryReading[], from: number, to
     if (i === from || at < oldest) oldest = at;
   }
   return Date.parse(oldest);
+}
+
+/** Puts pieces of one kind together; bytes know no separator. */
+export function joinChunks(chunks: readonly Chunk[], separator = ''): Chunk {
+  return chunks.some((chunk) => typeof chunk !== 'string') ? bytesOf(chunks) : chunks.join(separator);
+}
+
+export function bytesOf(chunks: readonly Chunk[]): Uint8Array {
+  if (chunks.every((chunk) => typeof chunk === 'string')) return Buffer.from(chunks.join(''));
+  return Buffer.concat(chunks.map((chunk) => (typeof chunk === 'string' ? Buffer.from(chunk) : chunk)));
 }

@@ -15,4 +15,5 @@ export {
   type Template,
   type TemplateParameter,
 } from './message.ts';
+export { datatypeOf, type MetricOptions, metricOf, metricOfLatest, metricValue } from './metric.ts';
 export { typedValue, ValueMismatch } from './value.ts';
