@@ -38,7 +38,7 @@ const oneByte: Partial<Record<ModbusType, Decode>> = {
 function stretch(type: 'string' | 'bytes', byteOrder: ByteOrder, length: number): BinaryForm {
   const places = byteOrder === 'ABCD' ? undefined : bytePlaces(byteOrder, length);
   const take = (bytes: Uint8Array, at: number): Uint8Array =>
-    places ? Uint8Array.from(places, (place) => bytes[at + place]!) : Uint8Array.prototype.slice.call(bytes, at, at + length);
+    places ? Uint8Array.from(places, (place) => bytes[at + place]!) : new Uint8Array(bytes.subarray(at, at + length));
   const decode: Decode = type === 'bytes' ? take : (bytes, at): RawValue => text(take(bytes, at));
   return { bytes: length, decode };
 }

@@ -118,7 +118,7 @@ function checkKeys(own: PayloadKeys, body: BodyFormat | undefined, bodyKey: stri
     wrong(key, 'payload-key', `${key} has no meaning in a body of ${body}`, `It belongs to ${bodyKey}: ${bodies.join(', ')}`);
   };
   only('match', ['text']);
-  if (own.match !== undefined && place !== undefined && place.kind !== 'whole')
+  if (own.match !== undefined && body === 'text' && place !== undefined && place.kind !== 'whole')
     wrong('match', 'payload-key', 'match takes a part of the whole text; the place is elsewhere', 'Leave at out, or match');
   if (own.header === false && place?.kind === 'column')
     wrong(
@@ -228,7 +228,8 @@ function whenOf(
   return Object.entries(written).flatMap(([key, value]): WhenTest[] => {
     const values = (Array.isArray(value) ? value : [value]) as readonly WhenValue[];
     // A bare name is a property, which is what brokers filter by.
-    if (/^[^/:]+$/.test(key) && notation.properties) return [{ place: { kind: 'property', name: key }, values }];
+    if (/^[^/:]+$/.test(key) && notation.properties && !(body === 'binary' && /^byte\s/.test(key)))
+      return [{ place: { kind: 'property', name: key }, values }];
     const parsed = parsePlace(key, body, notation);
     if ('place' in parsed && parsed.place.kind !== 'byte') return [{ place: parsed.place, values }];
     const [message, hint] =

@@ -5,7 +5,7 @@ import type { PayloadAddress, Place } from './address.ts';
 import { binaryForm } from './binary.ts';
 import type { DecodedBody } from './body.ts';
 import type { Message, Tree } from './contract.ts';
-import { maxMatchInput } from './match.ts';
+import { compileMatch, type Match } from './match.ts';
 import { missingState } from './states.ts';
 import { type TimeReader, timeReader } from './time.ts';
 import { type Take, type Taken, takeOf } from './values.ts';
@@ -40,7 +40,7 @@ function readOf(address: PayloadAddress, time: TimeReader): ReadPoint['read'] {
   const reading = { shown, textual: inBody && address.body !== 'json', decimalComma: address.decimalComma === true, time };
   const take = takeOf(type, reading);
   const fetch = fetchOf(place);
-  if (address.match !== undefined) return readMatch(new RegExp(address.match, 'u'), shown, take);
+  if (address.match !== undefined) return readMatch(compileMatch(address.match), shown, take);
   return (message, body, row, out) => {
     const node = fetch(message, body, row);
     if (node === undefined) return false;
@@ -96,20 +96,20 @@ function readBytes({ type, byteOrder, length, shown }: PayloadAddress, offset: n
   };
 }
 
-function readMatch(pattern: RegExp, shown: string, take: Take): ReadPoint['read'] {
+function readMatch({ expression, maxInput }: Match, shown: string, take: Take): ReadPoint['read'] {
   const tooLong: SampleState = {
     status: statuses.BadNotSupported,
-    reason: `the text is longer than the ${maxMatchInput} characters that match looks at`,
+    reason: `the text is longer than the ${maxInput} characters that match looks at`,
   };
   return (_message, { text }, _row, out) => {
     const whole = typeof text === 'string' ? text : String(text);
     out.type = undefined;
-    if (whole.length > maxMatchInput) {
+    if (whole.length > maxInput) {
       out.value = undefined;
       out.state = tooLong;
       return true;
     }
-    const found = pattern.exec(whole);
+    const found = expression.exec(whole);
     if (found === null) {
       out.value = undefined;
       out.state = { status: statuses.BadNoMatch, reason: `${shown} ${JSON.stringify(whole.slice(0, 40))} does not match` };

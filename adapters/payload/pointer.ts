@@ -51,6 +51,6 @@ export function resolveJson(root: unknown, tokens: readonly string[]): Tree | un
 function sealed(node: object): Tree {
   if (!Array.isArray(node)) return anObject;
   return node.some((each) => typeof each === 'object' && each !== null)
-    ? node.map((each: Tree) => (typeof each === 'object' && each !== null ? anObject : each))
+    ? node.map((each: Tree) => (typeof each === 'object' && each !== null ? (Array.isArray(each) ? [] : anObject) : each))
     : node;
 }
