@@ -23,6 +23,11 @@ export interface ConnectContext {
   readonly log: Log;
   /** Opens a secret that the settings refer to (`{ file }`, `{ env }`). */
   secret(reference: SecretReference): Promise<string>;
+  /**
+   * Only looks (`dragoman read`, `dragoman watch`), perhaps while the gateway runs: takes over nothing that belongs to it and takes nothing
+   * away from it: no MQTT session of its name, no messages of a queue.
+   */
+  readonly onlyLooks?: true;
 }
 
 export type SecretReference = { readonly file: string } | { readonly env: string };
