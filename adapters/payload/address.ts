@@ -1,4 +1,4 @@
-import type { ByteOrder } from '../registers/types.ts';
+import type { ByteOrder, ModbusType } from '../registers/types.ts';
 import type { BodyFormat } from './contract.ts';
 import type { PayloadType, WhenValue } from './keys.ts';
 
@@ -21,7 +21,7 @@ export type Place =
 
 export type TimeFormat =
   | { readonly kind: 'auto' | 'iso' | 's' | 'ms' | 'us' | 'ns' }
-  | { readonly kind: 'registers'; readonly type: PayloadType }
+  | { readonly kind: 'registers'; readonly type: ModbusType }
   | { readonly kind: 'pattern'; readonly pattern: string };
 
 /** One value of a message, decided. Plain data; two equal addresses are deeply equal. Absent keys mean the default. */

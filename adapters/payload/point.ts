@@ -1,17 +1,16 @@
 import type { SampleState } from '../../model/sample.ts';
 import { statuses } from '../../model/status.ts';
 import { type ModbusType, typeShape } from '../registers/types.ts';
-import type { PayloadAddress, Place } from './address.ts';
+import type { PayloadAddress } from './address.ts';
 import { binaryForm } from './binary.ts';
 import type { DecodedBody } from './body.ts';
-import type { Message, Tree } from './contract.ts';
+import type { Message } from './contract.ts';
+import { fetchOf } from './fetch.ts';
 import { compileMatch, type Match } from './match.ts';
+import type { SourceTime } from './source-time.ts';
 import { missingState } from './states.ts';
 import { type TimeReader, timeReader } from './time.ts';
 import { type Take, type Taken, takeOf } from './values.ts';
-
-/** What stands at a place of a message; undefined: nothing. `row` counts from 0. */
-export type Fetch = (message: Message, body: DecodedBody, row: number) => Tree | undefined;
 
 /** One point, ready to read. */
 export interface ReadPoint {
@@ -20,16 +19,16 @@ export interface ReadPoint {
   readonly read: (message: Message, body: DecodedBody, row: number, out: Taken) => boolean;
   /** Given to a message without the place; undefined: such a message says nothing about the point. */
   readonly missing: SampleState | undefined;
-  readonly time: { readonly fetch: Fetch; readonly read: TimeReader; readonly shown: string } | undefined;
+  readonly time: SourceTime | undefined;
 }
 
-export function compileRead(index: number, address: PayloadAddress): ReadPoint {
-  const time = timeReader(address.timeFormat, address.timeZone);
+/** `time` is shared by the points whose time is in the same place. */
+export function compileRead(index: number, address: PayloadAddress, time: SourceTime | undefined): ReadPoint {
   return {
     index,
-    read: readOf(address, time),
+    read: readOf(address, timeReader(address.timeFormat, address.timeZone)),
     missing: address.keep ? undefined : missingState(address.shown),
-    time: address.time && { fetch: timeFetch(address), read: time, shown: address.time.shown },
+    time,
   };
 }
 
@@ -47,30 +46,6 @@ function readOf(address: PayloadAddress, time: TimeReader): ReadPoint['read'] {
     take(node, out);
     return true;
   };
-}
-
-export function fetchOf(place: Place): Fetch {
-  switch (place.kind) {
-    case 'pointer':
-      return (_message, body) => body.json!.at(place.tokens);
-    case 'property':
-      return (message) => message.property?.(place.name);
-    case 'annotation':
-      return (message) => message.annotation?.(place.name);
-    case 'column':
-      return (_message, { csv }, row) => {
-        const column = csv!.columns?.get(place.name);
-        return column === undefined ? undefined : csv!.rows[row]![column];
-      };
-    case 'column-number':
-      return (_message, { csv }, row) => csv!.rows[row]![place.number - 1];
-    case 'element':
-      return (_message, { xml }) => xml!.at(place.steps, place.attribute);
-    case 'whole':
-      return (_message, { text }) => text;
-    case 'byte':
-      return () => undefined;
-  }
 }
 
 function readBytes({ type, byteOrder, length, shown }: PayloadAddress, offset: number): ReadPoint['read'] {
@@ -116,12 +91,4 @@ function readMatch({ expression, maxInput }: Match, shown: string, take: Take): 
     } else take(found[1] ?? '', out);
     return true;
   };
-}
-
-function timeFetch({ time, timeFormat }: PayloadAddress): Fetch {
-  const { place } = time!;
-  if (place.kind !== 'byte') return fetchOf(place);
-  const form = binaryForm((timeFormat as { type: ModbusType }).type);
-  return (_message, { bytes }) =>
-    place.offset + form.bytes > bytes!.length ? undefined : (form.decode(bytes!, place.offset) as string | undefined);
 }

@@ -1,9 +1,10 @@
 import type { PayloadAddress, Place } from './address.ts';
 import { type DecodedBody, type Dialect, decodeBody, dialectOf } from './body.ts';
 import type { Message, MessageReader, MessageSamples } from './contract.ts';
-import { compileRead, fetchOf, type ReadPoint } from './point.ts';
+import { fetchOf } from './fetch.ts';
+import { compileRead, type ReadPoint } from './point.ts';
+import { SourceTime } from './source-time.ts';
 import { doubtfulTime, noTimeState } from './states.ts';
-import type { Instant } from './time.ts';
 import { UndecodableError } from './undecodable.ts';
 import type { Taken } from './values.ts';
 import { acceptsOf, type Filter } from './when.ts';
@@ -74,6 +75,7 @@ function groupsOf(points: readonly { readonly index: number; readonly address: P
     const filter = (outer: boolean): Filter[] =>
       tests.filter(({ place }) => isOuter(place) === outer).map((test) => ({ fetch: fetchOf(test.place), accepts: acceptsOf(test) }));
     const inner = filter(false);
+    const times = new Map<string, SourceTime>();
     return {
       dialect,
       body: keys.indexOf(key),
@@ -81,9 +83,16 @@ function groupsOf(points: readonly { readonly index: number; readonly address: P
       inner,
       needsBody:
         inner.length > 0 || members.some(({ address: { place, time } }) => !isOuter(place) || (time !== undefined && !isOuter(time.place))),
-      points: members.map(({ index, address }) => compileRead(index, address)),
+      points: members.map(({ index, address }) => compileRead(index, address, address.time && timeOf(address, times))),
     };
   });
+}
+
+function timeOf(address: PayloadAddress, shared: Map<string, SourceTime>): SourceTime {
+  const key = JSON.stringify([address.time, address.timeFormat, address.timeZone]);
+  const known = shared.get(key) ?? new SourceTime(address);
+  shared.set(key, known);
+  return known;
 }
 
 const exactly = (_key: string, value: unknown): unknown => (typeof value === 'bigint' ? `${value}n` : value);
@@ -97,6 +106,7 @@ function readGroup(group: Group, message: Message, body: DecodedBody, taken: Tak
   const from = out.points.length;
   for (let row = 0; row < body.rows; row++) {
     if (!passes(group.inner, message, body, row)) continue;
+    turn++;
     for (const point of group.points) readPoint(point, message, body, row, taken, out);
   }
   if (body.rows > 1) oldestFirst(out, from);
@@ -104,7 +114,8 @@ function readGroup(group: Group, message: Message, body: DecodedBody, taken: Tak
     for (const point of group.points) if (point.missing) push(point, message, out, undefined);
 }
 
-const instant: Instant = { timeMs: 0, ticks: 0, doubtful: false };
+/** Counts messages and rows, so that what is read once for each is not read again. */
+let turn = 0;
 
 function readPoint(point: ReadPoint, message: Message, body: DecodedBody, row: number, taken: Taken, out: MessageSamples): void {
   const there = point.read(message, body, row, taken);
@@ -112,12 +123,12 @@ function readPoint(point: ReadPoint, message: Message, body: DecodedBody, row: n
   push(point, message, out, there ? taken : undefined);
   if (!point.time) return;
   const at = out.points.length - 1;
-  const node = point.time.fetch(message, body, row);
-  if (node !== undefined && point.time.read(node, instant)) {
+  const { instant, shown } = point.time;
+  if (point.time.find(message, body, row, turn)) {
     out.sourceTimesMs[at] = instant.timeMs;
     out.sourceTicks[at] = instant.ticks;
     if (instant.doubtful) out.states[at] ??= doubtfulTime;
-  } else out.states[at] ??= noTimeState(point.time.shown, node);
+  } else out.states[at] ??= noTimeState(shown, point.time.node);
 }
 
 function push(point: ReadPoint, message: Message, out: MessageSamples, taken: Taken | undefined): void {

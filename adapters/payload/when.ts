@@ -1,8 +1,8 @@
 import type { WhenTest } from './address.ts';
 import type { Tree } from './contract.ts';
+import type { Fetch } from './fetch.ts';
 import type { WhenValue } from './keys.ts';
 import { numberOf } from './numbers.ts';
-import type { Fetch } from './point.ts';
 
 /** One test of a filter, ready to run. */
 export interface Filter {
