@@ -46,6 +46,7 @@ export class Inbox {
   #takenBytes = 0;
   #refused = false;
   #held = false;
+  #onDrained: () => void = () => {};
   /** Called when a message came. */
   onPacket: () => void = () => {};
 
@@ -112,6 +113,16 @@ export class Inbox {
     this.#refused = true;
   }
 
+  /** Resolves when nothing that was taken waits for the disk any more, after `withinMs` at the latest. */
+  async drained(withinMs: number): Promise<void> {
+    if (this.#taken.length === 0 || this.#refused) return;
+    const waiting = Promise.withResolvers<void>();
+    const timer = setTimeout(waiting.resolve, withinMs);
+    this.#onDrained = waiting.resolve;
+    await waiting.promise;
+    clearTimeout(timer);
+  }
+
   #settle(): void {
     if (this.#refused) return;
     const ids: number[] = [];
@@ -122,6 +133,7 @@ export class Inbox {
       for (const { qos, messageId } of delivery.packets) if (qos > 0) ids.push(messageId);
     }
     if (ids.length > 0) this.#parts.acknowledge(ids);
+    if (this.#taken.length === 0) this.#onDrained();
     if (this.#held && !this.#isFull()) {
       this.#held = false;
       this.#parts.resume();

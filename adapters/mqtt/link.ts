@@ -34,7 +34,8 @@ export interface Link {
   /** Gives for each filter what the broker granted: a QoS, or a reason code from 0x80 on. Rejects when the link is lost. */
   subscribe(filters: readonly string[], options: SubscribeOptions): Promise<readonly number[]>;
   unsubscribe(filters: readonly string[]): Promise<void>;
-  publish(topic: string, payload: Uint8Array | string, options?: { readonly qos?: 0 | 1; readonly retain?: boolean }): void;
+  /** Resolves when it is sent, with QoS 1 when the broker has it; never rejects: the loss of the link is told by itself. */
+  publish(topic: string, payload: Uint8Array | string, options?: { readonly qos?: 0 | 1; readonly retain?: boolean }): Promise<void>;
   /** Ends it at once, for this reason. */
   drop(reason: NotConnectedError): void;
   /** DISCONNECT, then FIN; resolves when the socket is closed. */
@@ -222,9 +223,14 @@ class MqttLink implements Link {
     }
   }
 
-  publish(topic: string, payload: Uint8Array | string, { qos = 0, retain = false }: { qos?: 0 | 1; retain?: boolean } = {}): void {
+  async publish(
+    topic: string,
+    payload: Uint8Array | string,
+    { qos = 0, retain = false }: { qos?: 0 | 1; retain?: boolean } = {},
+  ): Promise<void> {
     if (this.ended) return;
-    this.#client.publish(topic, payload as Buffer, { qos, retain }, () => {});
+    const sent = new Promise<void>((resolve) => this.#client.publish(topic, payload as Buffer, { qos, retain }, () => resolve()));
+    await Promise.race([sent, this.lost]);
   }
 
   drop(reason: NotConnectedError): void {
