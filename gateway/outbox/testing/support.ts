@@ -44,8 +44,8 @@ export function eventsOf(batch: OutboxBatch): TestEvent[] {
 export const plainOptions = { maxBodyBytes: 200_000, compressed: false };
 
 /** Takes the next batch that is there within `withinMs`. */
-export function take(outbox: Outbox, options = plainOptions, withinMs = 5_000): Promise<OutboxBatch | undefined> {
-  return outbox.cursor('hub').next(options, AbortSignal.timeout(withinMs));
+export function take(outbox: Outbox, options = plainOptions, withinMs = 5_000, name = 'hub'): Promise<OutboxBatch | undefined> {
+  return outbox.cursor(name).next(options, AbortSignal.timeout(withinMs));
 }
 
 /** Takes, checks the batch against its own figures, acknowledges, until nothing is pending. */
