@@ -4,6 +4,7 @@ import type { Log } from '../../adapters/contract.ts';
 import type { HubClientKind, HubContext, HubMessage, HubSession } from '../../hub-client/contract.ts';
 import { GatewayError, NotConnectedError } from '../../model/error.ts';
 import type { Plant } from '../../model/plant.ts';
+import type { TelemetryEvent } from '../../model/telemetry.ts';
 import { tempFolder } from '../support/temp.ts';
 
 /** A hub on loopback that takes messages, and what a behaviour needs to disturb it. */
@@ -30,6 +31,7 @@ const behaviours = [
   'rejects what is under way with NotConnectedError when the link goes, and says why in closed',
   'refuses a send after the end with NotConnectedError',
   'renews its credentials without losing or reordering a message',
+  'takes a message that says what it is about, and may stay on its topic',
   'is disposed quickly while the hub is silent, and twice without harm',
   'connects again after it was disposed',
   'refuses to connect to nothing with a NotConnectedError that says where',
@@ -79,6 +81,28 @@ export const hubMessage = (id: string, body: string | Uint8Array = eventBody(id)
   createdMs: Date.UTC(2026, 10, 24, 8, 0, 1, 250),
 });
 
+/** The same for a session that takes events: one reading, whose value is the id; white space at its end makes up the size, in bytes. */
+export function benchEvent(id: string, size = 0): TelemetryEvent {
+  const time = new Date().toISOString();
+  return {
+    specversion: '1.0',
+    id: `gw-test-1/test/${id}`,
+    source: '/candyco/leeds/gw-test-1',
+    type: 'dragoman.telemetry.v1',
+    subject: 'bench-1',
+    time,
+    datacontenttype: 'application/json',
+    sequence: '1',
+    partitionkey: 'bench-1',
+    data: { equipment: 'bench-1', readings: [{ point: 'id', value: id.padEnd(size), time }] },
+  };
+}
+
+/** Hands a message over in the way that the session takes: whole events where it has `sendEvents`. */
+function deliver(session: HubSession, id: string, size = 0): Promise<void> {
+  return session.sendEvents ? session.sendEvents([benchEvent(id, size)]) : session.send(hubMessage(id, eventBody(id, size)));
+}
+
 /**
  * What every hub client must do. `files` are the secrets that the settings name.
  * `skips` leaves a behaviour out by name, with the reason that the title then shows.
@@ -124,11 +148,11 @@ export function hubClientContract<Settings>(
 
     behaviour('resolves a send only after the hub took the message over', async () => {
       const session = await connect();
-      await session.send(hubMessage('m-1'));
+      await deliver(session, 'm-1');
       expect(await bench.taken(1)).toEqual(['m-1']);
       await bench.stall();
       let resolved = false;
-      const late = session.send(hubMessage('m-2')).then(
+      const late = deliver(session, 'm-2').then(
         () => {
           resolved = true;
         },
@@ -144,7 +168,7 @@ export function hubClientContract<Settings>(
       const session = await connect();
       const ids = Array.from({ length: 100 }, (_, i) => `m-${i}`);
       // Big and small in turn: whatever is done to a body may not let the next one overtake.
-      await Promise.all(ids.map((id, i) => session.send(hubMessage(id, eventBody(id, i % 2 === 0 ? 40_000 : 0)))));
+      await Promise.all(ids.map((id, i) => deliver(session, id, i % 2 === 0 ? 40_000 : 0)));
       expect(await bench.taken(100)).toEqual(ids);
     });
 
@@ -152,22 +176,22 @@ export function hubClientContract<Settings>(
       const session = await connect();
       expect(session.window).toBeGreaterThanOrEqual(1);
       expect(session.maxBodyBytes).toBeGreaterThanOrEqual(4_096);
-      await session.send(hubMessage('m-large', eventBody('m-large', session.maxBodyBytes)));
+      await deliver(session, 'm-large', session.maxBodyBytes);
       expect(await bench.taken(1)).toEqual(['m-large']);
     });
 
     behaviour('takes more calls than its window at once and loses none', async () => {
       const session = await connect();
       const ids = Array.from({ length: session.window * 5 + 1 }, (_, i) => `m-${i}`);
-      await Promise.all(ids.map((id) => session.send(hubMessage(id))));
+      await Promise.all(ids.map((id) => deliver(session, id)));
       expect(await bench.taken(ids.length)).toEqual(ids);
     });
 
     behaviour('refuses a message that can never be taken, and stays connected', async () => {
       const session = await connect();
-      const before = session.send(hubMessage('m-1'));
-      const poison = session.send(hubMessage('m-poison', eventBody('m-poison', session.maxBodyBytes * 8)));
-      const after = session.send(hubMessage('m-2'));
+      const before = deliver(session, 'm-1');
+      const poison = deliver(session, 'm-poison', session.maxBodyBytes * 8);
+      const after = deliver(session, 'm-2');
       await expect(poison).rejects.toSatisfy((e) => e instanceof GatewayError && !(e instanceof NotConnectedError) && e.retry === 'never');
       await Promise.all([before, after]);
       expect(await bench.taken(2)).toEqual(['m-1', 'm-2']);
@@ -175,9 +199,9 @@ export function hubClientContract<Settings>(
 
     behaviour('rejects what is under way with NotConnectedError when the link goes, and says why in closed', async () => {
       const session = await connect();
-      await session.send(hubMessage('m-0'));
+      await deliver(session, 'm-0');
       await bench.stall();
-      const sends = Array.from({ length: session.window * 2 }, (_, i) => session.send(hubMessage(`m-${i + 1}`)));
+      const sends = Array.from({ length: session.window * 2 }, (_, i) => deliver(session, `m-${i + 1}`));
       const settled = Promise.allSettled(sends);
       await bench.cut();
       for (const result of await settled) {
@@ -192,7 +216,7 @@ export function hubClientContract<Settings>(
     behaviour('refuses a send after the end with NotConnectedError', async () => {
       const session = await connect();
       await session[Symbol.asyncDispose]();
-      await expect(session.send(hubMessage('m-1'))).rejects.toBeInstanceOf(NotConnectedError);
+      await expect(deliver(session, 'm-1')).rejects.toBeInstanceOf(NotConnectedError);
       expect(await session.closed).toBeUndefined();
     });
 
@@ -209,7 +233,7 @@ export function hubClientContract<Settings>(
       while (performance.now() < untilMs && !over) {
         const id = `m-${ids.length}`;
         ids.push(id);
-        const send = session.send(hubMessage(id));
+        const send = deliver(session, id);
         // Reported below; it must not be an unhandled rejection until then.
         send.catch(() => {});
         sends.push(send);
@@ -222,10 +246,17 @@ export function hubClientContract<Settings>(
       expect(await bench.taken(ids.length)).toEqual(ids);
     });
 
+    behaviour('takes a message that says what it is about, and may stay on its topic', async () => {
+      const session = await connect();
+      const about = { equipment: 'bench-1', path: 'candyco/leeds', message: 'process', priority: 'alarm', point: 'motor_1' } as const;
+      await (session.sendEvents ? deliver(session, 'm-1') : session.send({ ...hubMessage('m-1'), about, retain: true }));
+      expect(await bench.taken(1)).toEqual(['m-1']);
+    });
+
     behaviour('is disposed quickly while the hub is silent, and twice without harm', async () => {
       const session = await connect();
       await bench.stall();
-      const send = session.send(hubMessage('m-1')).then(
+      const send = deliver(session, 'm-1').then(
         () => 'resolved',
         (error: unknown) => error,
       );
@@ -239,10 +270,10 @@ export function hubClientContract<Settings>(
 
     behaviour('connects again after it was disposed', async () => {
       const first = await connect();
-      await first.send(hubMessage('m-1'));
+      await deliver(first, 'm-1');
       await first[Symbol.asyncDispose]();
       const second = await connect();
-      await second.send(hubMessage('m-2'));
+      await deliver(second, 'm-2');
       expect(await bench.taken(2)).toEqual(['m-1', 'm-2']);
     });
 
