@@ -1,16 +1,21 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { amqp } from '../adapters/amqp/adapter.ts';
+import { rules as amqpRules } from '../adapters/amqp/rules.ts';
 import { modbus } from '../adapters/modbus/adapter.ts';
 import { rules as modbusRules } from '../adapters/modbus/rules.ts';
+import { mqtt } from '../adapters/mqtt/adapter.ts';
+import { rules as mqttRules } from '../adapters/mqtt/rules.ts';
 import { opcua } from '../adapters/opcua/adapter.ts';
 import { rules as opcuaRules } from '../adapters/opcua/rules.ts';
+import { rules as payloadRules } from '../adapters/payload/rules.ts';
 import { mappingJsonSchema } from '../mappings/json-schema.ts';
 import { keysPage } from '../mappings/keys-page.ts';
 import { rules } from '../mappings/rules.ts';
 import { rulesPage } from '../mappings/rules-page.ts';
 
 const root = join(import.meta.dirname, '..');
-const languages = [modbus, opcua];
+const languages = [modbus, opcua, amqp, mqtt];
 
 /** Everything that is written from the schemas and catalogues, by its path in the repository. */
 export function generatedFiles(): ReadonlyMap<string, string> {
@@ -23,6 +28,9 @@ export function generatedFiles(): ReadonlyMap<string, string> {
         { title: 'Every mapping', rules },
         { title: 'modbus', rules: modbusRules },
         { title: 'opcua', rules: opcuaRules },
+        { title: 'Messages: amqp, mqtt, http', rules: payloadRules },
+        { title: 'amqp', rules: amqpRules },
+        { title: 'mqtt', rules: mqttRules },
       ]),
     ],
   ]);
