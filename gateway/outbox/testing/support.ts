@@ -21,6 +21,12 @@ export function settings(folder: string, more: Partial<OutboxSettings> = {}): Ou
   };
 }
 
+/** Of the writer that is killed: one takes its time, one refuses some. */
+export const killDestinations = [
+  { name: 'slow', required: true },
+  { name: 'picky', required: true },
+];
+
 export function event(n: number, readings = 1, fill = '', times = { fromMs: n, toMs: n }): OutboxEvent {
   return { encode: (sequence) => JSON.stringify({ sequence, n, fill } satisfies TestEvent), readings, ...times };
 }
