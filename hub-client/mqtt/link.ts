@@ -115,6 +115,8 @@ function openMqtt(open: (client: MqttClient) => Duplex, login: Login, signal: Ab
     signal.addEventListener('abort', abort, { once: true });
     client.on('error', (error) => {
       reason ??= error;
+      // After bytes that are no MQTT the library stays deaf on an open socket.
+      stream?.destroy();
     });
     client.on('disconnect', (packet) => {
       reason ??= disconnected(answerOf(packet), at);
