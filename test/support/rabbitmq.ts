@@ -1,5 +1,5 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { startChild } from './child.ts';
 import { freePort } from './ports.ts';
@@ -69,17 +69,21 @@ export async function startRabbitMq(settings: readonly string[] = []): Promise<R
   };
 }
 
+/** By connecting: listening there oneself, even for a moment, would take the port away from the one that is about to. */
 async function answers(port: number, output: () => string): Promise<void> {
   const untilMs = performance.now() + 10_000;
-  while (await isFree(port)) {
+  while (!(await accepts(port))) {
     if (performance.now() > untilMs) throw new Error(`nothing listens on ${port}:\n${output()}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
 
-function isFree(port: number): Promise<boolean> {
+function accepts(port: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', () => resolve(false));
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
   });
 }
