@@ -53,7 +53,8 @@ export class DurableOutbox implements Outbox {
   #rolled = 0;
   #closed = false;
   #idle: (() => void) | undefined;
-  readonly #ended = Promise.withResolvers<void>();
+  #ended = false;
+  readonly #end = Promise.withResolvers<void>();
 
   constructor(settings: OutboxSettings, worker: Worker, opened: Opened, lock: AsyncDisposable) {
     this.#settings = settings;
@@ -209,7 +210,6 @@ export class DurableOutbox implements Outbox {
     if (message.kind === 'committed') this.#committed(message);
     else if (message.kind === 'stuck') this.#stuck(message.cause, message.message);
     else if (message.kind === 'items') this.#order[message.destination]!.served(message.epoch, message.items);
-    else if (message.kind === 'closed') this.#ended.resolve();
   }
 
   #committed({ segment, bytes, fresh }: Extract<FromWorker, { kind: 'committed' }>): void {
@@ -344,7 +344,8 @@ export class DurableOutbox implements Outbox {
       this.#blocked = { cause: 'disk-error', message, probeAtMs: Number.POSITIVE_INFINITY };
     }
     this.#idle?.();
-    this.#ended.resolve();
+    this.#ended = true;
+    this.#end.resolve();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -368,10 +369,12 @@ export class DurableOutbox implements Outbox {
     while (this.#inFlight.length > 0) this.#refuseGroup('closed', 'the outbox was closed');
     clearTimeout(this.#timer);
     this.#post({ kind: 'close', saved: this.#gaps.saved(this.#positions()) });
-    await within(end, this.#ended.promise);
-    // A thread that hangs in a call to the disk ends when the disk answers; nobody waits for it.
-    this.#worker.unref();
-    await within(end, this.#worker.terminate());
+    await within(end, this.#end.promise);
+    if (!this.#ended) {
+      // A thread that hangs in a call to the disk ends when the disk answers; nobody waits for it.
+      this.#worker.unref();
+      void this.#worker.terminate();
+    }
     await this.#lock[Symbol.asyncDispose]();
   }
 }

@@ -156,5 +156,4 @@ export type FromWorker =
       readonly fresh: readonly Fresh[];
     }
   | { readonly kind: 'stuck'; readonly group: number; readonly cause: StuckCause; readonly message: string }
-  | ({ readonly kind: 'items' } & Served)
-  | { readonly kind: 'closed' };
+  | ({ readonly kind: 'items' } & Served);

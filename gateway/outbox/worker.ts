@@ -11,6 +11,7 @@ let lanes: Lanes;
 const appends: Extract<ToWorker, { kind: 'append' }>[] = [];
 let stuck = false;
 let serving = false;
+let closed = false;
 /** A save that the disk refused; goes before whatever comes next. */
 let owed: { readonly saved: Saved; readonly remove: readonly number[] } | undefined;
 
@@ -50,6 +51,7 @@ function serveSoon(): void {
 
 function serve(): void {
   serving = false;
+  if (closed) return;
   const served = lanes.turn();
   if (!served) return;
   send({ kind: 'items', ...served }, bodies(served.items));
@@ -101,13 +103,14 @@ function handle(message: ToWorker): void {
       log.roll();
       return;
     case 'close':
+      // With the port this thread ends by itself: ended from outside while it unpacks a block, it would take the process with it.
+      closed = true;
       lanes.close();
       try {
         log.close(message.saved);
       } catch {
         // What could not be saved is told again at the next start.
       }
-      send({ kind: 'closed' });
       port.close();
   }
 }
