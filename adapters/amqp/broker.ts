@@ -9,7 +9,7 @@ import type { Endpoint } from './endpoint.ts';
 import { connectFailure, connectionLost, silentFor } from './failures.ts';
 import { Feed } from './feed.ts';
 import type { Incoming } from './inflow.ts';
-import { type Connection, type EventContext, rhea, surviveErrors } from './library.ts';
+import { type Connection, type EventContext, rhea, surviveErrors, watchSilence } from './library.ts';
 import { type Login, loginText, saslMechanism } from './login.ts';
 import { type BrokerSettings, hostAndPort } from './settings.ts';
 
@@ -61,7 +61,8 @@ export async function openBroker(settings: BrokerSettings, login: Login, contain
     else socket?.destroy();
   };
   const withError = (context: unknown): void => ended((context as EventContext | undefined)?.error ?? connection.error);
-  surviveErrors(connection, container, () => {});
+  surviveErrors(connection, container);
+  watchSilence(connection, () => ended(new Error('it was silent for too long')));
   connection.on('connection_open', () => {
     isOpen = true;
     opening.resolve();

@@ -129,7 +129,9 @@ export function connectFailure(where: string, who: string, error: unknown): Gate
       hint: 'Check user and password, and that the user may connect; the gateway tries again by itself',
     });
   }
-  const known = byCode[code] ?? byText.find(([text]) => text.test(message))?.[1];
+  // An end without any error is what a reset is where the system says so.
+  const silent = code === '' && message === '' && condition === undefined;
+  const known = byCode[silent ? 'ECONNRESET' : code] ?? byText.find(([text]) => text.test(message))?.[1];
   if (known) {
     const detail = known.code === 'amqp-login' || known.code === 'amqp-version' || known.code === 'amqp-tls-name' ? `: ${message}` : '';
     const options = { hint: known.hint, cause: error };
@@ -148,8 +150,7 @@ export function connectFailure(where: string, who: string, error: unknown): Gate
 /** The connection was there and is no more. */
 export function connectionLost(where: string, error: unknown): NotConnectedError {
   const { code, message, condition, description } = details(error);
-  const silent = condition === 'amqp:resource-limit-exceeded' && /idle/.test(description ?? message);
-  const why = silent ? ': it was silent for too long' : peerText({ condition, description: description ?? (message || code) });
+  const why = peerText({ condition, description: description ?? (message || code) });
   return new NotConnectedError('amqp-lost', `the connection to ${where} was lost${why}`, {
     retry: 'with-backoff',
     hint: 'The broker was stopped or restarted, or the network broke; the gateway connects again by itself',

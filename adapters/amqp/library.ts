@@ -66,10 +66,20 @@ export function receiveRaw(session: Session, { maxMessageBytes, tooLarge }: RawO
   return { isAborted: () => aborted };
 }
 
+/** Tells when nothing was heard for twice `idle_time_out`, a second before rhea gives up by itself and without saying why. */
+export function watchSilence(connection: Connection, silent: () => void): void {
+  const inner = connection as unknown as { idle(): void };
+  const giveUp = inner.idle;
+  inner.idle = () => {
+    silent();
+    giveUp.call(connection);
+  };
+}
+
 /** Handlers for everything that rhea emits as `error` on its container when nobody listens, which would end the process. */
-export function surviveErrors(connection: Connection, container: Container, note: (error: unknown) => void): void {
-  const told = (context: unknown): void => note(context);
+export function surviveErrors(connection: Connection, container: Container): void {
+  const survive = (): void => {};
   for (const event of ['error', 'protocol_error', 'connection_error', 'session_error', 'receiver_error', 'sender_error'] as const)
-    connection.on(event, told);
-  for (const event of ['error', 'disconnected'] as const) container.on(event, told);
+    connection.on(event, survive);
+  for (const event of ['error', 'disconnected'] as const) container.on(event, survive);
 }

@@ -6,7 +6,7 @@ import { maxMessageBytes } from './broker-link.ts';
 import type { EndpointCounters } from './counters.ts';
 import type { Feed } from './feed.ts';
 import { type Incoming, Inflow } from './inflow.ts';
-import { type AmqpError, type Connection, type EventContext, type Receiver, rhea, surviveErrors } from './library.ts';
+import { type AmqpError, type Connection, type EventContext, type Receiver, rhea, surviveErrors, watchSilence } from './library.ts';
 import { type LoginDecisions, serverMechanisms } from './server-login.ts';
 
 const maxFrameBytes = 128 * 1_024;
@@ -46,7 +46,6 @@ export class ListenerPeer {
   readonly #connection: Connection;
   readonly #links = new Map<Receiver, InLink>();
   readonly #from: string;
-  #isOpen = false;
   #ended = false;
 
   constructor(socket: Socket, context: PeerContext) {
@@ -116,19 +115,19 @@ export class ListenerPeer {
 
   #watch(container: Parameters<typeof surviveErrors>[1], late: NodeJS.Timeout): void {
     const connection = this.#connection;
-    surviveErrors(connection, container, () => {});
+    surviveErrors(connection, container);
+    watchSilence(connection, () => this.#lost('it was silent for too long'));
     const over = (): void => {
       clearTimeout(late);
       this.#end();
     };
     connection.on('connection_open', () => {
       clearTimeout(late);
-      this.#isOpen = true;
     });
     // A machine that says goodbye is not a fault; one that is cut off is.
     connection.on('connection_close', over);
     connection.on('disconnected', () => {
-      this.#lost(this.#isSilent() ? 'it was silent for too long' : 'the connection was cut');
+      this.#lost('the connection was cut');
       over();
       this.destroy();
     });
@@ -139,10 +138,6 @@ export class ListenerPeer {
     connection.on('sender_open', (context: unknown) => (context as EventContext).sender?.close(onlyReceives));
     connection.on('session_close', () => this.#sweep());
     this.#socket.once('close', over);
-  }
-
-  #isSilent(): boolean {
-    return this.#isOpen && (this.#connection as unknown as { local: { close: { error?: unknown } } }).local.close.error !== undefined;
   }
 
   #attached({ receiver, session }: EventContext): void {

@@ -54,6 +54,7 @@ interface Sender {
   readonly connection: Connection;
   readonly session: { close(error?: unknown): void };
   readonly source?: { readonly address?: string };
+  readonly credit: number;
   sendable(): boolean;
   send(message: unknown, tag?: unknown, format?: number): Delivery;
   set_source(source: object): void;
@@ -89,14 +90,22 @@ export async function startAmqpSimulator(options: AmqpSimulatorOptions = {}): Pr
     }
     return queue;
   };
+  /** Sent in this turn of the event loop: rhea takes it off the credit only at its end. */
+  const sending = new Map<Sender, number>();
   const serve = (queue: Queue): void => {
     for (const sender of queue.senders) {
-      while (queue.waiting.length > 0 && sender.sendable()) {
+      while (queue.waiting.length > 0 && sender.sendable() && (sending.get(sender) ?? 0) < sender.credit) {
+        if (sending.size === 0) setImmediate(() => servedOn());
+        sending.set(sender, (sending.get(sender) ?? 0) + 1);
         const queued = queue.waiting.shift()!;
         const delivery = Buffer.isBuffer(queued.message) ? sender.send(queued.message, undefined, 0) : sender.send(queued.message);
         queue.sent.set(delivery, { queued, sender });
       }
     }
+  };
+  const servedOn = (): void => {
+    sending.clear();
+    for (const queue of queues.values()) serve(queue);
   };
   const giveBack = (queue: Queue, sender: Sender): void => {
     queue.senders.delete(sender);
@@ -164,7 +173,7 @@ export async function startAmqpSimulator(options: AmqpSimulatorOptions = {}): Pr
       container_id: 'simulated-broker',
       sender_options: { treat_modified_as_released: false },
     } as never);
-    surviveErrors(connection, container, () => {});
+    surviveErrors(connection, container);
     peers.set(socket, connection);
     connection.on('sender_open', (context: unknown) => attached((context as EventContext).sender as unknown as Sender));
     connection.on('session_close', (context: unknown) => forget(({ session }) => session === (context as EventContext).session));
