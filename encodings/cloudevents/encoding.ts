@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { HubEvent, TelemetryEvent } from '../../model/telemetry.ts';
 import type { Encoder, Encoding, EncodingContext } from '../contract.ts';
 import { pack } from '../packing/pack.ts';
-import { type Form, type Frame, type Part, partId, type Section } from '../packing/section.ts';
+import { type Form, type Frame, type Part, partId, type Section, uncut } from '../packing/section.ts';
 import { isTelemetry, subjectOf } from '../subject.ts';
 
 const settings = z.strictObject({
@@ -46,17 +46,7 @@ function cloudEventsEncoder({ contentType }: CloudEventsSettings, context: Encod
 function section(event: HubEvent, context: EncodingContext): Section {
   const about = subjectOf(event, context);
   if (isTelemetry(event)) return new EventSection(event, about);
-  const text = JSON.stringify(event);
-  return {
-    event,
-    about,
-    readings: [],
-    separator: ',',
-    frameBytes: Buffer.byteLength(text),
-    joined: () => '',
-    pieces: () => [],
-    frame: () => ({ head: text, tail: '' }),
-  };
+  return uncut(event, about, JSON.stringify(event));
 }
 
 /** `,"part":N,"parts":N` and the end of an id. */

@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import type { GapEvent, HubEvent, TelemetryEvent, TelemetryReading } from '../../model/telemetry.ts';
 import type { Encoder, Encoding, EncodingContext, MessageSubject } from '../contract.ts';
+import { sectionsOf } from '../packing/by-kind.ts';
 import { pack } from '../packing/pack.ts';
-import type { Form, Section } from '../packing/section.ts';
-import { gapSubject, isTelemetry, telemetrySubject } from '../subject.ts';
+import { type Form, type Section, uncut } from '../packing/section.ts';
+import { gapSubject, telemetrySubject } from '../subject.ts';
 
 export const columnNames = [
   'time',
@@ -110,26 +111,10 @@ function csvEncoder(chosen: CsvSettings, context: EncodingContext): Encoder {
   };
   const rowOfGap = (event: GapEvent): Section => {
     const about = gapSubject(event, context);
-    const head = row(gapReading(event), { about, event });
-    return {
-      event,
-      about,
-      readings: [],
-      separator: '',
-      frameBytes: Buffer.byteLength(head),
-      joined: () => '',
-      pieces: () => [],
-      frame: () => ({ head, tail: '' }),
-    };
+    return uncut(event, about, row(gapReading(event), { about, event }));
   };
-  return {
-    encode: (events, options) =>
-      pack(
-        events.flatMap((event) => (isTelemetry(event) ? [rowsOf(event)] : chosen.gaps === 'row' ? [rowOfGap(event)] : [])),
-        form,
-        options,
-      ),
-  };
+  const gaps = chosen.gaps === 'row' ? rowOfGap : undefined;
+  return { encode: (events, options) => pack(sectionsOf(events, rowsOf, gaps), form, options) };
 }
 
 function gapReading({ data }: GapEvent): Partial<TelemetryReading> {

@@ -3,9 +3,10 @@ import { duration } from '../../mappings/keys.ts';
 import type { TelemetryEvent, TelemetryReading } from '../../model/telemetry.ts';
 import type { Encoder, Encoding, MessageSubject } from '../contract.ts';
 import { jsonOf, large } from '../exact-value.ts';
+import { sectionsOf } from '../packing/by-kind.ts';
 import { pack } from '../packing/pack.ts';
 import type { Form, Frame, Section } from '../packing/section.ts';
-import { isTelemetry, telemetrySubject } from '../subject.ts';
+import { telemetrySubject } from '../subject.ts';
 
 const settings = z.strictObject({
   nested: z.boolean().default(false).describe('true: the values stand in an object of their own, under "values"'),
@@ -66,19 +67,12 @@ function flatEncoder(chosen: FlatSettings): Encoder {
       return key;
     };
   };
-  const sections = function* (event: TelemetryEvent): Generator<Section> {
+  const rows = (event: TelemetryEvent): readonly Section[] => {
     const about = telemetrySubject(event);
     const keyOf = keysOf(about);
-    for (const row of rowsOf(event, chosen)) yield sectionOf(row, event, about, keyOf, chosen);
+    return rowsOf(event, chosen).map((row) => sectionOf(row, event, about, keyOf, chosen));
   };
-  return {
-    encode: (events, options) =>
-      pack(
-        events.filter(isTelemetry).flatMap((event) => [...sections(event)]),
-        form,
-        options,
-      ),
-  };
+  return { encode: (events, options) => pack(sectionsOf(events, rows), form, options) };
 }
 
 /** Readings of one time, each point once. */

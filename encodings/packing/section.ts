@@ -33,6 +33,20 @@ export interface Part {
   readonly of: number;
 }
 
+/** A section that is never cut: the record of a loss. */
+export function uncut(event: Section['event'], about: MessageSubject, text: Chunk, head: Chunk = ''): Section {
+  return {
+    event,
+    about,
+    readings: [],
+    separator: '',
+    frameBytes: Buffer.byteLength(head) + Buffer.byteLength(text),
+    joined: () => '',
+    pieces: () => [],
+    frame: () => ({ head, tail: text }),
+  };
+}
+
 export const whole: Part = { index: 0, of: 1 };
 
 /** How sections become one body. */

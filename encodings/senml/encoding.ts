@@ -2,10 +2,11 @@ import { z } from 'zod';
 import type { TelemetryEvent, TelemetryReading } from '../../model/telemetry.ts';
 import type { Encoder, Encoding, EncodingContext, MessageSubject } from '../contract.ts';
 import { isLarge, jsonOf, type Large, large } from '../exact-value.ts';
+import { sectionsOf } from '../packing/by-kind.ts';
 import { pack } from '../packing/pack.ts';
 import type { Form, Section } from '../packing/section.ts';
 import type { ExactTime } from '../source-time.ts';
-import { isTelemetry, telemetrySubject } from '../subject.ts';
+import { telemetrySubject } from '../subject.ts';
 import { absoluteTime, differenceText, secondsText } from './time.ts';
 import { senmlUnit, unitChoices } from './units.ts';
 
@@ -37,7 +38,7 @@ export const senml: Encoding<SenmlSettings> = {
   drops: [
     'Quality: an uncertain value looks like a good one and a bad one is missing, unless bad: status is asked for; reason, lastGood and numeric codes always',
     'Units that the SenML registry does not have (kWh and kW only with units: secondary); nothing is converted',
-    'int64, uint64 and decimal arrive as text (vs) and not as numbers (v), unless large: number is asked for; arrays arrive as JSON text; a datetime as text',
+    'Numbers as numbers, where they are int64, uint64 or decimal: they arrive as text (vs) unless large: number is asked for; arrays arrive as JSON text; a datetime as text',
     'Source times before 4 July 1978, which SenML takes for relative ones: the gateway time stands in their place; a reader that adds base and time as doubles gets them to a microsecond',
     'Records of losses, and the numbers by which a consumer sees that something is missing',
     'Names of messages and their priority',
@@ -78,35 +79,28 @@ function senmlEncoder(chosen: SenmlSettings, context: EncodingContext): Encoder 
     const said = `"n":"${point}/status","vs":${JSON.stringify(status ?? (quality === 'bad' ? 'Bad' : 'Uncertain'))}${time}}`;
     return valued === '' ? said : `${valued},{${said}`;
   };
-  const sectionOf = (event: TelemetryEvent): Section => {
+  const recordsOf = (event: TelemetryEvent): readonly Section[] => {
     const about = telemetrySubject(event);
     const { readings: all } = event.data;
     const readings = all.filter((reading) => reading.value !== undefined || (chosen.bad === 'status' && !isGood(reading)));
+    if (readings.length === 0) return [];
     const base = baseTime(readings, event.time);
     const pieces = (): string[] => readings.map((reading) => record(reading, base));
     const head = `{"bn":"${baseName(about, chosen, context)}",${version}${base ? `"bt":${secondsText(base)},` : ''}`;
-    return {
-      event,
-      about,
-      readings,
-      separator: ',{',
-      frameBytes: head.length,
-      joined: () => pieces().join(',{'),
-      pieces,
-      frame: () => ({ head, tail: '' }),
-    };
+    return [
+      {
+        event,
+        about,
+        readings,
+        separator: ',{',
+        frameBytes: head.length,
+        joined: () => pieces().join(',{'),
+        pieces,
+        frame: () => ({ head, tail: '' }),
+      },
+    ];
   };
-  return {
-    encode: (events, options) =>
-      pack(
-        events
-          .filter(isTelemetry)
-          .map(sectionOf)
-          .filter(({ readings }) => readings.length > 0),
-        form,
-        options,
-      ),
-  };
+  return { encode: (events, options) => pack(sectionsOf(events, recordsOf), form, options) };
 }
 
 function isGood({ quality = 'good' }: TelemetryReading): boolean {

@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import type { GapEvent, TelemetryEvent } from '../../model/telemetry.ts';
 import type { Encoder, Encoding, EncodingContext, MessageSubject } from '../contract.ts';
+import { sectionsOf } from '../packing/by-kind.ts';
 import { pack } from '../packing/pack.ts';
-import { type Form, joinChunks, type Section } from '../packing/section.ts';
+import { type Form, joinChunks, type Section, uncut } from '../packing/section.ts';
 import { plantIndex } from '../plant-index.ts';
-import { gapSubject, isTelemetry, telemetrySubject } from '../subject.ts';
+import { gapSubject, telemetrySubject } from '../subject.ts';
 import { datatypes } from './datatype.ts';
 import { encodeMetric, encodePayload } from './encode.ts';
 import type { Metric } from './message.ts';
@@ -67,24 +68,12 @@ function sparkplugEncoder(chosen: SparkplugSettings, context: EncodingContext): 
   };
   const gapOf = (event: GapEvent): Section => {
     const about = gapSubject(event, context);
-    const tail = encodeMetric(gapMetric(event, nameOf(about, 'gap')));
-    const head = timestampOf(event);
-    return {
-      event,
-      about,
-      readings: [],
-      separator: '',
-      frameBytes: head.length + tail.length,
-      joined: () => '',
-      pieces: () => [],
-      frame: () => ({ head, tail }),
-    };
+    return uncut(event, about, encodeMetric(gapMetric(event, nameOf(about, 'gap'))), timestampOf(event));
   };
+  const gaps = chosen.gaps === 'metric' ? gapOf : undefined;
   return {
     encode(events, options) {
-      const sections = events.flatMap((event) =>
-        isTelemetry(event) ? [sectionOf(event)] : chosen.gaps === 'metric' ? [gapOf(event)] : [],
-      );
+      const sections = sectionsOf(events, sectionOf, gaps);
       if (chosen.names === 'full' || options.grain !== 'batch') return pack(sections, form, options);
       return runsOfOneMachine(sections).flatMap((run) => pack(run, form, options));
     },
