@@ -49,7 +49,7 @@ interface Plain {
 }
 
 /** What the disk did not take is given again after so long: time for it to recover. */
-const refusePauseMs = 5_000;
+const refusePauseMs = 2_000;
 
 /** Turns the messages of one connection into samples for one set of points. */
 export class Observation {

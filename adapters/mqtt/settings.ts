@@ -139,9 +139,13 @@ function contradictions(settings: Written, context: z.RefinementCtx): void {
   }
   if (password && user === undefined) refuse(context, 'mqtt-user', 'password needs user', undefined, ['password']);
   if (settings.clientId !== undefined && /[\p{Cc}/+#]/u.test(settings.clientId)) {
-    refuse(context, 'mqtt-client-id', `"${settings.clientId}" is not a client id that every broker takes`, 'Letters, digits, - and _', [
-      'clientId',
-    ]);
+    refuse(
+      context,
+      'mqtt-client-id',
+      `"${settings.clientId}" is not a client id that every broker takes`,
+      'Write letters, digits, - and _',
+      ['clientId'],
+    );
   }
   if (sp?.edgeNode !== undefined && settings.topic !== undefined) {
     refuse(context, 'sparkplug-topic', 'topic and sparkplug.edgeNode both say where the metrics are', 'Keep one of them', ['topic']);

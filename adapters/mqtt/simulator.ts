@@ -17,6 +17,8 @@ export interface MqttBroker extends AsyncDisposable {
   readonly port: number;
   /** Client ids that are connected. */
   readonly clients: readonly string[];
+  /** Topic filters that were subscribed to, in order, each time. */
+  readonly subscriptions: readonly string[];
   /** Says something itself; resolves when it has gone out to all who are subscribed. */
   publish(topic: string, payload: Uint8Array | string, options?: { readonly qos?: 0 | 1; readonly retain?: boolean }): Promise<void>;
   /** Every connection ends; it goes on listening. */
@@ -51,12 +53,15 @@ export async function startMqttBroker(options: MqttBrokerOptions = {}): Promise<
   const clients = new Set<string>();
   aedes.on('client', ({ id }) => clients.add(id));
   aedes.on('clientDisconnect', ({ id }) => clients.delete(id));
+  const subscriptions: string[] = [];
+  aedes.on('subscribe', (asked) => subscriptions.push(...asked.map(({ topic }) => topic)));
   const broker: MqttBroker = {
     host,
     port: typeof address === 'object' && address ? address.port : port,
     get clients() {
       return [...clients];
     },
+    subscriptions,
     publish: (topic, payload, { qos = 0, retain = false } = {}) => publish(aedes, topic, payload, qos, retain),
     hangUp() {
       for (const socket of sockets) socket.destroy();

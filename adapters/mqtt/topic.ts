@@ -61,12 +61,12 @@ function readFilter(text: string): TopicFilter | Wrong {
     } else if (part === '+') levels.push({ kind: 'any' });
     else if (part === '#') {
       if (i < parts.length - 1)
-        return { message: `# is not the last level of "${text}"`, hint: '# stands for all that follows; one level is +' };
+        return { message: `# is not the last level of "${text}"`, hint: 'Write + for one level; # stands for all that follow' };
       levels.push({ kind: 'rest' });
     } else if (/[+#]/.test(part)) {
-      return { message: `"${part}" mixes a wildcard with text`, hint: '+ and # stand alone between slashes' };
+      return { message: `"${part}" mixes a wildcard with text`, hint: 'Write + or # alone between slashes' };
     } else if (/[{}]/.test(part)) {
-      return { message: `"${part}" is not a placeholder`, hint: 'A placeholder is a whole level: {name}, with letters, digits and _' };
+      return { message: `"${part}" is not a placeholder`, hint: 'Write {name} as a level of its own; the name has letters, digits and _' };
     } else levels.push({ kind: 'text', text: part });
   }
   const plain = levels.map(levelText).join('/');

@@ -88,8 +88,7 @@ export class SparkplugHost {
           again.live = known.live;
           to.metrics.set(name, again);
           renewed.set(known, again);
-          const { live } = known;
-          if (live) for (const target of again.targets) batches.add(target, live.value, live.state, live.type, live.timeMs);
+          say(again, batches);
         }
         if (to.born) missing(to, to.wanted, Date.now(), batches);
       };
@@ -214,9 +213,7 @@ export class SparkplugHost {
       else if (this.#sample(known, metric, payload, receivedMs, batches)) overtaken.add(known);
     }
     // What a node caught up with must not stay as the latest: the newer value that is known is said again behind it.
-    for (const { targets, live } of overtaken) {
-      if (live) for (const target of targets) batches.add(target, live.value, live.state, live.type, live.timeMs);
-    }
+    for (const known of overtaken) say(known, batches);
     if (unknown === 0) return;
     batches.lose(`${source.label} sent metrics that its Sparkplug birth did not name`, unknown);
     this.#parts.askRebirth(node.group, node.name);
@@ -224,13 +221,12 @@ export class SparkplugHost {
 
   /** True when it is historical and older than the newest value. */
   #sample(known: KnownMetric, metric: Metric, payload: SparkplugPayload, receivedMs: number, batches: Batches): boolean {
-    if (known.targets.length === 0) return false;
-    const { value, state, type } = readMetric(metric, known.datatype);
     const timeMs = timeOf(metric.timestamp ?? payload.timestamp, receivedMs);
-    for (const target of known.targets) batches.add(target, value, state, type, timeMs);
-    if (metric.isHistorical === true) return known.live !== undefined && known.live.timeMs > timeMs;
-    known.live = { value, state, type, timeMs };
-    return false;
+    const { live } = known;
+    const isOld = metric.isHistorical === true;
+    if (!isOld) known.live = { metric, timeMs };
+    add(known, metric, timeMs, batches);
+    return isOld && live !== undefined && live.timeMs > timeMs;
   }
 
   /** The will of a connection that was replaced may come late: its bdSeq is not that of the birth (§6.4.5). */
@@ -245,6 +241,17 @@ export class SparkplugHost {
       source.spoil({ status: statuses.BadNoCommunication, reason }, receivedMs, batches);
     }
   }
+}
+
+function add({ targets, datatype }: KnownMetric, metric: Metric, timeMs: number, batches: Batches): void {
+  if (targets.length === 0) return;
+  const { value, state, type } = readMetric(metric, datatype);
+  for (const target of targets) batches.add(target, value, state, type, timeMs);
+}
+
+/** Says again what it said last. */
+function say(known: KnownMetric, batches: Batches): void {
+  if (known.live) add(known, known.live.metric, known.live.timeMs, batches);
 }
 
 /** Points whose metric the birth does not name: a mistake in the mapping, or a node that was rebuilt. */

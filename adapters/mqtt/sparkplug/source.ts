@@ -1,7 +1,7 @@
+import type { Metric } from '../../../encodings/sparkplug/payload.ts';
 import type { Captures, SampleState } from '../../../model/sample.ts';
 import type { Batches } from '../batches.ts';
 import type { Machines, Target } from '../machines.ts';
-import type { MetricSample } from './metric.ts';
 
 /** A point that takes a Sparkplug metric. */
 export interface MetricPoint {
@@ -16,8 +16,8 @@ export interface KnownMetric {
   readonly name: string;
   readonly datatype: number | undefined;
   readonly targets: readonly Target[];
-  /** The newest value that was not historical. */
-  live: (MetricSample & { readonly timeMs: number }) | undefined;
+  /** What it said last that was not historical, also when no point wants it yet; undefined after a death. */
+  live: { readonly metric: Metric; readonly timeMs: number } | undefined;
 }
 
 interface Pattern {
