@@ -2,7 +2,7 @@ import { GatewayError } from '../../model/error.ts';
 import type { HubContext, HubSession } from '../contract.ts';
 import { readCertificate, readRoot } from '../delivery/pem.ts';
 import { addressOf } from '../delivery/unreachable.ts';
-import { defaultStatusTopic, defaultTopic, type MqttSettings } from './definition.ts';
+import type { MqttSettings } from './definition.ts';
 import { Doubts } from './doubts.ts';
 import { words } from './endpoint.ts';
 import type { Login } from './link.ts';
@@ -10,7 +10,7 @@ import { negotiate } from './negotiate.ts';
 import { MqttSession } from './session.ts';
 import { connectSparkplug } from './sparkplug/connect.ts';
 import { statusOf } from './status.ts';
-import { topicTemplate } from './topic.ts';
+import { defaultStatusTopic, defaultTopic, topicTemplate } from './topic.ts';
 
 /** A certificate that ends sooner than this is worth a line in the log. */
 const soonMs = 30 * 86_400_000;

@@ -3,10 +3,7 @@ import type { HubClientKind } from '../contract.ts';
 import { compressions } from '../delivery/compression.ts';
 import { duration, pemPath, privateKey, secret, size } from '../delivery/setting.ts';
 import { parseEndpoint } from './endpoint.ts';
-import { topicProblems } from './topic.ts';
-
-export const defaultTopic = '{path}/{equipment}/{message}';
-export const defaultStatusTopic = '{source}/status';
+import { defaultStatusTopic, defaultTopic, topicProblems } from './topic.ts';
 
 const topic = (allowed?: Parameters<typeof topicProblems>[1]) =>
   z.string().superRefine((text, context) => {
@@ -82,7 +79,7 @@ const Fields = z.strictObject({
   retain: z.boolean().optional().describe('Whether messages stay on their topic as the last value; default: where a topic is of one point'),
   messageExpiry: duration(1_000, 4_294_967_295_000).optional().describe('The broker drops what it could not deliver for so long (MQTT 5)'),
   status: z
-    .union([topic(['gateway', 'source']), z.literal(false)])
+    .union([topic(['gateway', 'source']), z.literal(false)], { error: 'a topic with {gateway} and {source} at most, or false' })
     .optional()
     .describe(`Retained topic that says online or offline; default: ${defaultStatusTopic}; false: none`),
   sparkplug: Sparkplug.optional().describe('Sparkplug B 3.0 instead of topics and bodies of our own'),

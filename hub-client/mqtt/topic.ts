@@ -1,5 +1,8 @@
 import { type AddressTemplate, addressTemplate, type Placeholder, templateProblems } from '../delivery/template.ts';
 
+export const defaultTopic = '{path}/{equipment}/{message}';
+export const defaultStatusTopic = '{source}/status';
+
 /** An MQTT string has a 16-bit length (MQTT 5.0 §1.5.4). */
 export const maxTopicBytes = 65_535;
 
