@@ -71,12 +71,8 @@ export function httpSample(
       });
     }
   }
-  if (messages.length === 0) messages.push(givenMessage(rest, report));
-  else {
-    const { properties = {} } = givenMessage<HttpAddress>(rest, report);
-    messages.forEach((message, i) => {
-      messages[i] = { ...message, properties };
-    });
-  }
-  return payloadSample(messages, points, (address) => address.payload, report);
+  if (Object.keys(rest).length === 0) return payloadSample(messages, points, (address) => address.payload, report);
+  const whole = givenMessage<HttpAddress>(rest, report);
+  const all = messages.length === 0 ? [whole] : messages.map((message) => ({ ...message, properties: whole.properties ?? {} }));
+  return payloadSample(all, points, (address) => address.payload, report);
 }

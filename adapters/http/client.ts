@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type ClientRequest, Agent as HttpAgent, type IncomingHttpHeaders, type IncomingMessage, request as requestHttp } from 'node:http';
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
 import { connect as connectTcp, isIP } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { urlOf } from './address.ts';
 import { readBody } from './body.ts';
 import { linkError, PageFault } from './faults.ts';
@@ -163,28 +163,29 @@ class Flight {
     // The time runs from the connection, not while other pages hold all of them.
     request.once('socket', (socket) => {
       this.#timer = setTimeout(() => this.#expire(), timeoutMs);
-      this.#connected = request.reusedSocket || !socket.connecting;
-      this.fresh = !request.reusedSocket;
-      socket.once('connect', () => {
-        // Under TLS the way is open only once the certificate is trusted.
-        this.#connected = url.protocol === 'http:';
-      });
-      socket.once('secureConnect', () => {
-        this.#connected = true;
-      });
+      const secure = url.protocol === 'https:';
+      this.fresh = socket.connecting || (secure && (socket as TLSSocket & { secureConnecting?: boolean }).secureConnecting === true);
+      this.#connected = !this.fresh;
+      // Under TLS the way is open only once the certificate is trusted.
+      if (this.fresh) {
+        socket.once(secure ? 'secureConnect' : 'connect', () => {
+          this.#connected = true;
+        });
+      }
     });
     request.on('error', (error) => this.#failed.reject(this.#fault(error)));
     request.end();
   }
 
-  async response(): Promise<IncomingMessage> {
-    const response = await this.watch(
+  response(): Promise<IncomingMessage> {
+    return this.watch(
       new Promise<IncomingMessage>((resolve) => {
-        this.#request.once('response', resolve);
+        this.#request.once('response', (response) => {
+          this.#answered = true;
+          resolve(response);
+        });
       }),
     );
-    this.#answered = true;
-    return response;
   }
 
   watch<T>(promise: Promise<T>): Promise<T> {
@@ -207,12 +208,13 @@ class Flight {
   }
 
   #fault(error: NodeJS.ErrnoException): Error {
-    if (this.#request.reusedSocket && !this.#answered && !this.late && ['ECONNRESET', 'EPIPE'].includes(error.code ?? ''))
-      return new StaleSocket();
+    if (!this.fresh && !this.#answered && !this.late && ['ECONNRESET', 'EPIPE'].includes(error.code ?? '')) return new StaleSocket();
     if (!this.#connected) return linkError(hostAndPort(this.#url), error);
-    const what = error.code?.startsWith('HPE_')
-      ? `the answer is not HTTP (${error.message.replace(/^Parse Error: /, '')})`
-      : `the connection broke before the answer (${error.code ?? error.message})`;
+    const what = !error.code?.startsWith('HPE_')
+      ? `the connection broke before the answer (${error.code ?? error.message})`
+      : this.#answered
+        ? 'the answer is longer than it announced'
+        : `the answer is not HTTP (${error.message.replace(/^Parse Error: /, '')})`;
     return new PageFault('BadCommunicationError', `GET ${this.#url}: ${what}; see the log of the machine`);
   }
 }

@@ -152,8 +152,7 @@ function send(page: SimulatedPage, request: IncomingMessage, response: ServerRes
   if (manners.lengthLie !== undefined) {
     // The library would not send what is wrong.
     const lines = Object.entries(head).map(([name, value]) => `${name}: ${value}\r\n`);
-    request.socket.write(`HTTP/1.1 200 OK\r\n${lines.join('')}\r\n`);
-    request.socket.write(body);
+    request.socket.write(Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\n${lines.join('')}\r\n`), body]));
     if (manners.lengthLie > 0) request.socket.end();
     response.destroy();
     return;
