@@ -65,8 +65,12 @@ export class Lane {
   #openedMs = 0;
   #sent = 0;
   #onWire = 0;
+  /** Outcomes are coming in: nothing goes out before all that came together are known. */
+  #hearing = false;
   /** Given back, not yet sent again. */
   #again: Item[] = [];
+  /** Sent again, not settled. */
+  #retried = 0;
   #pauseTimer: NodeJS.Timeout | undefined;
   #creditTimer: NodeJS.Timeout | undefined;
   #warned = false;
@@ -160,7 +164,7 @@ export class Lane {
 
   #ready(): boolean {
     const link = this.#link;
-    if (!link || this.#again.length > 0 || this.#sent >= mostDeliveries) return false;
+    if (!link || this.#hearing || this.#again.length + this.#retried > 0 || this.#sent >= mostDeliveries) return false;
     if (link.credit > 0) return true;
     if (this.#onWire === 0) this.#watchCredit();
     return false;
@@ -220,12 +224,21 @@ export class Lane {
       return;
     }
     this.#onWire++;
+    if (item.attempts > 0) this.#retried++;
     this.#link?.send(item.encoded, (outcome) => this.#ended(item, outcome));
   }
 
   #ended(item: Item, outcome: Outcome): void {
     this.#onWire--;
+    if (item.attempts > 0) this.#retried--;
     const verdict = judge(outcome, this.#options.broker, this.where);
+    if (!this.#hearing) {
+      this.#hearing = true;
+      process.nextTick(() => {
+        this.#hearing = false;
+        this.#advance();
+      });
+    }
     switch (verdict.kind) {
       case 'taken':
         this.unchecked++;
@@ -245,7 +258,6 @@ export class Lane {
         this.#again.push(item);
         break;
     }
-    this.#advance();
   }
 }
 

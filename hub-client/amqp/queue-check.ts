@@ -1,5 +1,6 @@
 import type { AmqpError } from 'rhea';
 import { NotConnectedError } from '../../model/error.ts';
+import { isTerminus } from './sender-link.ts';
 import type { Wire } from './wire.ts';
 
 /**
@@ -18,7 +19,7 @@ export function checkQueue(wire: Wire, queue: string, timeoutMs: number): Promis
     const timer = setTimeout(done, timeoutMs);
     const forget = wire.onLost(done);
     receiver.on('receiver_open', () => {
-      if (receiver.source) receiver.close();
+      if (isTerminus(receiver.source)) receiver.close();
     });
     receiver.on('receiver_error', () => {});
     receiver.on('receiver_close', () => {

@@ -67,9 +67,9 @@ export function openSenderLink(wire: Wire, options: LinkOptions, signal: AbortSi
     signal.addEventListener('abort', abort, { once: true });
     const forget = wire.onLost(end);
     sender.on('sender_open', () => {
-      // No target: the broker refuses, and a detach that says why follows (part 2 §2.6.3).
-      const given = (sender.target as { address?: string | null } | null)?.address;
-      if (sender.target === null || sender.target === undefined) return;
+      // Without a target the broker refuses, and a detach that says why follows (part 2 §2.6.3).
+      if (!isTerminus(sender.target)) return;
+      const given = (sender.target as { address?: string | null }).address;
       if (given !== undefined && given !== null && given !== address) end(elsewhere(where, given));
       else {
         opened = true;
@@ -141,6 +141,10 @@ function senderLink(
   sender.on('sendable', () => link.onCredit?.());
   return link;
 }
+
+/** The library gives an absent source or target as a typed null (0x40), which is an object too. */
+export const isTerminus = (terminus: unknown): boolean =>
+  typeof terminus === 'object' && terminus !== null && (terminus as { type?: { typecode?: number } }).type?.typecode !== 0x40;
 
 /** A ulong of 2^53 or more comes as a Buffer; that and 0 mean no limit (part 2 §2.7.3). */
 const sizeOf = (size: unknown): number | undefined => (typeof size === 'number' && size > 0 ? size : undefined);

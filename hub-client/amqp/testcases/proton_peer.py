@@ -45,8 +45,9 @@ class Peer(MessagingHandler):
                     link.flow(self.credit - link.credit)
         if "settle" in command:
             held, self.held = self.held, []
-            for delivery in held:
-                self.end(delivery, command["settle"])
+            how = command["settle"]
+            for number, delivery in enumerate(held):
+                self.end(delivery, how[number] if isinstance(how, list) else how)
         if "detach" in command:
             for link in self.links:
                 link.condition = self.condition(command["detach"])
@@ -87,12 +88,9 @@ class Peer(MessagingHandler):
             return
         address = link.remote_target.address
         say(attached={"address": address, "name": link.name, "capabilities": [str(c) for c in link.remote_target.capabilities.get_object()] if link.remote_target.capabilities.next() else []})
-        refused = options.get("refuse", {}).get(address)
-        if refused:
+        if address in options.get("refuse", {}):
+            # An attach without a target; the detach follows.
             link.target.type = proton.Terminus.UNSPECIFIED
-            link.open()
-            link.condition = self.condition(refused)
-            link.close()
             return
         link.source.address = link.remote_source.address
         link.target.address = options.get("elsewhere") or address
@@ -100,7 +98,11 @@ class Peer(MessagingHandler):
             link.max_message_size = options["maxMessage"]
 
     def on_link_opened(self, event):
-        if event.link.is_receiver and event.link.state & proton.Endpoint.LOCAL_ACTIVE:
+        refused = options.get("refuse", {}).get(event.link.remote_target.address)
+        if event.link.is_receiver and refused:
+            event.link.condition = self.condition(refused)
+            event.link.close()
+        elif event.link.is_receiver and event.link.state & proton.Endpoint.LOCAL_ACTIVE:
             if event.link.remote_target.address == "$cbs":
                 event.link.flow(10)
             else:
