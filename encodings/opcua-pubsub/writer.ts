@@ -99,8 +99,11 @@ type PointFacts = Pick<PlantPoint, 'name'> & Partial<PlantPoint>;
 
 function fieldOf(point: PointFacts, before: Field | undefined, reading?: TelemetryReading): Field {
   const { name, description, unit } = point;
-  // Without a word of the mapping, what the values were stays true.
-  const type = point.type === undefined && before ? before.type : fieldType(point.type, reading);
+  const said = fieldType(point.type, reading);
+  // What the values were stays true where the mapping says nothing, and it never says whether they are arrays.
+  const type = before
+    ? { builtInType: point.type === undefined ? before.type.builtInType : said.builtInType, valueRank: before.type.valueRank }
+    : said;
   const field = { name, key: `${JSON.stringify(name)}:`, description, unit: unit ?? reading?.unit ?? before?.unit, type };
   return before?.mixed && point.type === undefined ? { ...field, mixed: true } : field;
 }

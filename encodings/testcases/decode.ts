@@ -16,6 +16,7 @@ export const textOf = ({ body }: EncodedMessage): string => Buffer.from(body).to
 
 /** Gives lines to one of the decoders in Python, and its lines back as JSON. */
 export function python<T>(script: string, lines: readonly string[], program = 'python3'): T[] {
+  if (lines.length === 0) return [];
   const run = spawnSync(program, [join(decoders, script)], { input: `${lines.join('\n')}\n`, encoding: 'utf8', timeout: 30_000 });
   if (run.status !== 0) throw new Error(run.stderr || `${script} ended with ${run.status ?? run.signal}`);
   return run.stdout
