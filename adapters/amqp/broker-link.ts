@@ -145,7 +145,8 @@ export class BrokerLink {
     this.#context.counters.refusedLinks++;
     this.#end(attempt);
     this.#retry = setTimeout(() => this.#open(), this.#backoff.next());
-    this.#listener.detached(refusedState(`the broker at ${this.#context.where} ${verb} ${this.#address}`, error));
+    const { status, reason } = refusedState(`the broker at ${this.#context.where} ${verb} ${this.#address}`, error);
+    this.#listener.detached({ status, reason: `${reason}${hintFor(this.#address, error)}` });
   }
 
   /** The end of a session takes its link along, and leaves a durable subscription where it is (part 2 §2.5.5). */
@@ -157,6 +158,14 @@ export class BrokerLink {
       if (this.#context.connection.is_open()) session.close();
     });
   }
+}
+
+/** RabbitMQ 3 declares `/queue/N` anew, and refuses when the queue exists with other properties (a durable one, mostly). */
+function hintFor(address: string, error: AmqpError | undefined): string {
+  const [, queue] = /^\/queue\/(.+)$/.exec(address) ?? [];
+  return queue !== undefined && error?.condition === 'amqp:precondition-failed'
+    ? `. For a queue that exists write /amq/queue/${queue}`
+    : '';
 }
 
 /** Both the name and the code that Apache registered; Service Bus and Event Hubs know the same one. */

@@ -23,9 +23,12 @@ export interface LookOptions {
 
 /** More messages than this are not looked through for the sake of one point; the peek holds no more either. */
 const mostMessages = 10;
+/** All points have something, some of it bad: so long may a message come that says more. */
+const betterMs = 500;
 
 /**
- * Reads points once without taking anything away: waits for the next messages of each address, and gives them back (`released`).
+ * Reads points once without taking anything away: waits for the next messages of each address,
+ * takes the first value for each point, and gives them back (`released`).
  * A queue keeps its order where its broker puts released messages back in their place; they then count as redelivered.
  */
 export async function lookOnce(
@@ -58,6 +61,7 @@ async function lookAt(
 ): Promise<void> {
   const held: Incoming[] = [];
   let refused: string | undefined;
+  let betterUntil: NodeJS.Timeout | undefined;
   const done = Promise.withResolvers<void>();
   const show = (shown: Incoming | { readonly refused: string }): void => {
     if ('refused' in shown) {
@@ -67,7 +71,8 @@ async function lookAt(
     }
     held.push(shown);
     keep(readMessage(route, shown.bytes, shown.receivedMs).samples, samples);
-    if (held.length >= mostMessages || route.points.every((index) => samples[index])) done.resolve();
+    if (held.length >= mostMessages || route.points.every((index) => samples[index]?.value !== undefined)) done.resolve();
+    else if (route.points.every((index) => samples[index])) betterUntil ??= setTimeout(() => done.resolve(), betterMs);
   };
   const stop = (): void => done.reject(signal.reason);
   const late = setTimeout(() => done.resolve(), timeoutMs);
@@ -80,6 +85,7 @@ async function lookAt(
       await done.promise;
     } finally {
       clearTimeout(late);
+      clearTimeout(betterUntil);
       signal.removeEventListener('abort', stop);
       for (const each of held) each.settle('released');
     }
@@ -101,6 +107,7 @@ function keep(
   samples: Sample[],
 ): void {
   points.forEach((point, k) => {
+    if (samples[point]?.value !== undefined) return;
     samples[point] = { value: values[k], state: states[k], timeMs: sourceTimesMs[k]!, ticks: sourceTicks[k]!, type: types[k] };
   });
 }
