@@ -169,10 +169,16 @@ describe('versions', () => {
 
   test('a broker in trouble refuses both, and is not remembered as old', async () => {
     const peer = await peerOf({ connack: 'close' });
-    expect(await refusalOf(sessionWith(peer.port))).toMatchObject({ code: 'hub-refused', retry: 'with-backoff' });
+    expect(await refusalOf(sessionWith(peer.port))).toMatchObject({ code: 'hub-hung-up', retry: 'with-backoff' });
     peer.script.connack = {};
     await sessionWith(peer.port);
     expect(peer.connects.map(({ protocolVersion }) => protocolVersion)).toEqual([5, 4, 5]);
+  });
+
+  test('a refusal in MQTT 5 is an answer', async () => {
+    const peer = await peerOf({ connack: { code: 128 } });
+    expect(await refusalOf(sessionWith(peer.port))).toMatchObject({ code: 'hub-refused', retry: 'with-backoff' });
+    expect(peer.connects).toHaveLength(1);
   });
 
   test('version 5 alone does not fall back', async () => {

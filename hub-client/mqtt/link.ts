@@ -73,7 +73,7 @@ const disconnectPacket = Uint8Array.of(0xe0, 0x00);
 
 /**
  * Connects. Rejects with NotConnectedError when trying again may help by itself, with GatewayError `after-fix` when a person or a
- * clock must change first; `hub-protocol` and `hub-refused` (closed without an answer) may be another version of MQTT.
+ * clock must change first; `hub-protocol` and `hub-hung-up` (closed without an answer) may be another version of MQTT.
  */
 export async function openLink(login: Login, signal: AbortSignal): Promise<Link> {
   const { endpoint, place, tls, timeoutMs } = login;
@@ -281,7 +281,7 @@ function noConnack(reason: unknown, { endpoint, place, clientId, timeoutMs }: Lo
   }
   const cut = code === 'ECONNRESET' || code === 'EPIPE';
   if (typeof code === 'string' && !cut) return unreachable(reason, place, Date.now());
-  return new NotConnectedError('hub-refused', `${at} closed the connection without an answer to CONNECT.`, {
+  return new NotConnectedError('hub-hung-up', `${at} closed the connection without an answer to CONNECT.`, {
     retry: 'with-backoff',
     hint: 'It may speak another protocol, or refuse this address or client.',
     cause: reason,

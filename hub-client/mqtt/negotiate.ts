@@ -33,5 +33,5 @@ export async function negotiate(
 }
 
 function isOtherVersion(error: unknown): boolean {
-  return error instanceof GatewayError && (error.code === 'hub-protocol' || error.code === 'hub-refused');
+  return error instanceof GatewayError && (error.code === 'hub-protocol' || error.code === 'hub-hung-up');
 }

@@ -36,7 +36,7 @@ export async function connectSparkplug(
   try {
     const host = sparkplug.primaryHost === undefined ? undefined : { id: sparkplug.primaryHost, state: new PrimaryHost() };
     let change = host && nextState(link, host);
-    const filters = [names.nodeTopic('NCMD'), names.deviceTopic('DCMD', '+'), ...(host ? [stateTopic(host.id)] : [])];
+    const filters = [...names.commandFilters, ...(host ? [stateTopic(host.id)] : [])];
     await orLost(link, signal, login, link.subscribe(filters));
     // What is retained comes with the subscription; a host that was never there has left nothing.
     if (host && !host.state.online) log.info({ primaryHost: host.id, broker: at }, 'waiting for the primary host');

@@ -63,9 +63,9 @@ export class EdgeNode {
 
   /**
    * In order, a message for each event. Everything that can go has gone when this throws GatewayError `message-too-large`, `never`:
-   * single readings that no packet of the broker can hold.
+   * single readings that no packet of the broker can hold. True: call `rest` when nothing follows for a while.
    */
-  send(events: readonly HubEvent[]): void {
+  send(events: readonly HubEvent[]): boolean {
     for (const device of this.#devices.values()) device.busy = false;
     let refused: GatewayError | undefined;
     for (const event of events) {
@@ -77,18 +77,26 @@ export class EdgeNode {
         refused = error;
       }
     }
-    this.bury();
+    const waits = this.bury();
     if (refused) throw refused;
+    return waits;
   }
 
-  /** DDEATH of the machines that are gone and have no history left. */
-  bury(): void {
-    for (const device of this.#devices.values()) if (device.alive && device.gone && !device.busy) this.#deathOf(device);
+  /** History is over for now. */
+  rest(): void {
+    for (const device of this.#devices.values()) device.busy = false;
+    this.bury();
   }
 
-  /** Whether a machine waits to be buried until its history is through. */
-  get mourns(): boolean {
-    return [...this.#devices.values()].some((device) => device.alive && device.gone);
+  /** DDEATH of the machines that are gone and have no history left; true when one is still waited for. */
+  bury(): boolean {
+    let waits = false;
+    for (const device of this.#devices.values()) {
+      if (!device.alive || !device.gone) continue;
+      if (device.busy) waits = true;
+      else this.#deathOf(device);
+    }
+    return waits;
   }
 
   #telemetry({ data }: TelemetryEvent): void {

@@ -8,8 +8,10 @@ export interface Names {
   readonly group: string;
   readonly edgeNode: string;
   nodeTopic(type: 'NBIRTH' | 'NDEATH' | 'NDATA' | 'NCMD'): string;
-  /** The id of a machine is that of its device, with what a topic level may not hold percent-encoded. `+` stands for all. */
-  deviceTopic(type: 'DBIRTH' | 'DDEATH' | 'DDATA' | 'DCMD', device: string): string;
+  /** The id of a machine is that of its device, with what a topic level may not hold percent-encoded. */
+  deviceTopic(type: 'DBIRTH' | 'DDEATH' | 'DDATA', device: string): string;
+  /** Commands to the node and to all its devices. */
+  readonly commandFilters: readonly string[];
 }
 
 export function namesOf(group: string, edgeNode: string): Names {
@@ -17,7 +19,8 @@ export function namesOf(group: string, edgeNode: string): Names {
     group,
     edgeNode,
     nodeTopic: (type) => `spBv1.0/${group}/${type}/${edgeNode}`,
-    deviceTopic: (type, device) => `spBv1.0/${group}/${type}/${edgeNode}/${device === '+' ? device : topicLevel(device)}`,
+    deviceTopic: (type, device) => `spBv1.0/${group}/${type}/${edgeNode}/${topicLevel(device)}`,
+    commandFilters: [`spBv1.0/${group}/NCMD/${edgeNode}`, `spBv1.0/${group}/DCMD/${edgeNode}/+`],
   };
 }
 

@@ -35,6 +35,8 @@ const closeMs = 500;
 const settleMs = 100;
 /** After so long without data nothing more is expected of a machine that is gone. */
 const idleMs = 5_000;
+/** Least time between two births that hosts ask for. */
+const birthPauseMs = 1_000;
 /** Room of a packet beside its payload: topic, at most, and properties. */
 const headerBytes = 1_024;
 const nothing = new Uint8Array(0);
@@ -57,6 +59,8 @@ export class SparkplugSession implements HubSession {
   #settle: NodeJS.Timeout | undefined;
   #idle: NodeJS.Timeout | undefined;
   #commandSeen = false;
+  #nextBirth: NodeJS.Timeout | undefined;
+  #lastBirthMs = Number.NEGATIVE_INFINITY;
   #end: NotConnectedError | undefined;
   #ended: Promise<void> | undefined;
   #disposal: Promise<void> | undefined;
@@ -101,14 +105,15 @@ export class SparkplugSession implements HubSession {
   sendEvents(events: readonly HubEvent[]): Promise<void> {
     return this.#sends.send(nothing, (_body, settle) => {
       let refused: Error | undefined;
+      let waits = true;
       try {
-        this.#node.send(events);
+        waits = this.#node.send(events);
       } catch (error) {
         if (error instanceof NotConnectedError) this.#finish(error);
         refused = error as Error;
       }
       clearTimeout(this.#idle);
-      if (this.#node.mourns) this.#idle = setTimeout(() => this.#say(() => this.#node.send([])), idleMs);
+      if (waits) this.#idle = setTimeout(() => this.#say(() => this.#node.rest()), idleMs);
       void this.#link.barrier().then(() => settle(refused));
     });
   }
@@ -128,13 +133,26 @@ export class SparkplugSession implements HubSession {
     const command = readCommand(body);
     if (topic === names.nodeTopic('NCMD') && command?.metrics.some(({ name, value }) => name === rebirthMetric && value === true)) {
       log.debug({ group: names.group, edgeNode: names.edgeNode }, 'a host asks for births');
-      this.#say(() => this.#node.birth());
+      this.#rebirth();
       return;
     }
     if (this.#commandSeen) return;
     this.#commandSeen = true;
     const metrics = (command?.metrics ?? []).map(({ name, alias }) => name ?? `alias ${alias}`);
     log.warn({ topic, metrics }, 'a Sparkplug host wants to write; commands are not taken, and further ones not logged');
+  }
+
+  /** At once; hosts that ask again and again get one birth a second. */
+  #rebirth(): void {
+    if (this.#nextBirth) return;
+    const restMs = this.#lastBirthMs + birthPauseMs - performance.now();
+    const birth = (): void => {
+      this.#nextBirth = undefined;
+      this.#lastBirthMs = performance.now();
+      this.#say(() => this.#node.birth());
+    };
+    if (restMs <= 0) birth();
+    else this.#nextBirth = setTimeout(birth, restMs);
   }
 
   /** Death and disconnect at once (§5.5); the outbox keeps until the next session has seen the host online. */
@@ -177,6 +195,7 @@ export class SparkplugSession implements HubSession {
     this.#end = reason ?? over(this.#options.at);
     clearTimeout(this.#settle);
     clearTimeout(this.#idle);
+    clearTimeout(this.#nextBirth);
     this.#watch[Symbol.dispose]();
     this.#sends.close(this.#end);
     this.#closed.resolve(reason);
