@@ -124,10 +124,10 @@ function buildProgram(finish: (code: number) => void): Command {
   program
     .command('simulate')
     .summary('run a simulated machine')
-    .description('Runs one of the machines of the demo: a cooker on Modbus TCP or a mixer on OPC UA, until Ctrl-C.')
-    .argument('<machine>', 'cooker or mixer')
-    .option('--port <port>', 'port to listen on (default: 5020 for the cooker, 4840 for the mixer)')
-    .option('--listen <address>', 'address to listen on', '127.0.0.1')
+    .description('Runs one of the machines of the demo until Ctrl-C: cooker (Modbus TCP), mixer (OPC UA), sensor (MQTT, with its broker), conveyor (AMQP 1.0, connects to a gateway that listens).')
+    .argument('<machine>', 'cooker, mixer, sensor or conveyor')
+    .option('--port <port>', 'port to listen on, or to connect to (default: 5020, 4840, 1883, 5672)')
+    .option('--listen <address>', 'address to listen on, or to connect to', '127.0.0.1')
     .option('--data <dir>', 'folder for the certificate of the mixer', './data/simulate')
     .option('--fault-every <duration>', 'a fault begins about this often; 0s: none', '60s')
     .addHelpText('after', examples('dragoman simulate cooker --port 5020'))
@@ -136,7 +136,7 @@ function buildProgram(finish: (code: number) => void): Command {
   program
     .command('demo')
     .summary('run a small candy factory')
-    .description('Brings up a cooker (Modbus TCP), a mixer (OPC UA), the embedded hub and the gateway between them, until Ctrl-C.')
+    .description('Brings up a cooker (Modbus TCP), a mixer (OPC UA), a sensor (MQTT), a conveyor (AMQP), the embedded hub and the gateway between them, until Ctrl-C.')
     .option('--data <dir>', 'folder for everything that the demo keeps', './data/demo')
     .addHelpText('after', examples('dragoman demo'))
     .action(async (options) => finish(await (await import('./commands/demo.ts')).demo(options)));

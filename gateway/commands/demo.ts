@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { dirname, join, relative, resolve } from 'node:path';
@@ -9,12 +10,18 @@ import { GatewayError } from '../../model/error.ts';
 import { entryPoint } from '../child-hub.ts';
 import { aborted, onInterrupt } from '../interrupt.ts';
 import { packageVersion } from '../version.ts';
+import { conveyorPassword, type DemoMachine, demoMachines } from './demo-machines.ts';
 
 const stopWithinMs = 1_700;
 const sayEveryMs = 10_000;
 
 /** The port each part would like; a free one is taken where it is in use. */
-const wishes = { cooker: 5020, mixer: 4840, hub: 8883, status: 8080 } as const;
+const wishes: Readonly<Record<string, number>> = {
+  ...Object.fromEntries(demoMachines.map(({ name, port }) => [name, port])),
+  hub: 8883,
+  status: 8080,
+};
+type Ports = Readonly<Record<string, number>>;
 
 /** `dragoman demo`: every part is a process of its own, as in a plant, so that each can be killed to see what happens. */
 export async function demo(options: { data: string }): Promise<number> {
@@ -25,16 +32,17 @@ export async function demo(options: { data: string }): Promise<number> {
   const say = (line: string): void => void process.stdout.write(`${line}\n`);
   say(`dragoman ${packageVersion()}: a candy factory, all of it on this machine\n`);
   await using factory = new Factory(say, stop);
-  await Promise.all([
-    factory.start('cooker', ['simulate', 'cooker', '--port', String(ports.cooker), '--fault-every', '45s'], /ready on/),
-    factory.start('mixer', ['simulate', 'mixer', '--port', String(ports.mixer), '--data', folder, '--fault-every', '60s'], /ready on/),
-  ]);
+  const start = async ({ name, faultEvery }: DemoMachine): Promise<void> =>
+    factory.start(name, ['simulate', name, '--port', String(ports[name]), '--data', folder, '--fault-every', faultEvery], /ready /);
+  await Promise.all(demoMachines.filter(({ connects }) => !connects).map(start));
   if (stop.aborted) return 0;
   await factory.start('gateway', ['run', '--config', config], /status/);
   if (stop.aborted) return 0;
+  await Promise.all(demoMachines.filter(({ connects }) => connects).map(start));
+  if (stop.aborted) return 0;
   const here = (path: string): string => relative(process.cwd(), path) || '.';
-  say(`  cooker    Modbus TCP, 127.0.0.1:${ports.cooker}   pid ${factory.pid('cooker')}`);
-  say(`  mixer     OPC UA, opc.tcp://127.0.0.1:${ports.mixer}   pid ${factory.pid('mixer')}`);
+  for (const { name, protocol, where } of demoMachines)
+    say(`  ${name.padEnd(9)} ${protocol}, ${where(ports[name]!)}   pid ${factory.pid(name)}`);
   say(`  gateway   http://127.0.0.1:${ports.status}/status   pid ${factory.pid('gateway')}`);
   say(`  hub       embedded, localhost:${ports.hub}`);
   say(`\nEdit ${here(join(folder, 'mappings'))}/*.yaml and save: the change runs at once.`);
@@ -197,11 +205,11 @@ function clock(ms: number): string {
   return new Date(ms).toTimeString().slice(0, 8);
 }
 
-async function choosePorts(): Promise<Record<keyof typeof wishes, number>> {
+async function choosePorts(): Promise<Ports> {
   const chosen = await Promise.all(
     Object.entries(wishes).map(async ([name, port]) => [name, (await isFree(port)) ? port : await anyFree()] as const),
   );
-  return Object.fromEntries(chosen) as Record<keyof typeof wishes, number>;
+  return Object.fromEntries(chosen);
 }
 
 function tryListen(port: number): Promise<number | undefined> {
@@ -226,17 +234,17 @@ async function anyFree(): Promise<number> {
 }
 
 /** Copies the example's files into the data folder, with the ports of this run. Files that the user changed are kept, but for the ports. */
-async function writeFiles(folder: string, ports: Record<keyof typeof wishes, number>): Promise<string> {
+async function writeFiles(folder: string, ports: Ports): Promise<string> {
   const example = await exampleFolder();
   await mkdir(join(folder, 'mappings'), { recursive: true });
-  for (const name of ['cooker-1.yaml', 'mixer-1.yaml']) {
-    const target = join(folder, 'mappings', name);
-    const text = (await readFile(target, 'utf8').catch(() => undefined)) ?? (await readFile(join(example, 'mappings', name), 'utf8'));
-    await writeFile(
-      target,
-      text.replace(/^( {2}port: )\d+/m, `$1${ports.cooker}`).replace(/(opc\.tcp:\/\/127\.0\.0\.1:)\d+/, `$1${ports.mixer}`),
-    );
+  for (const { name, mapping, withPort } of demoMachines) {
+    const target = join(folder, 'mappings', mapping);
+    const text = (await readFile(target, 'utf8').catch(() => undefined)) ?? (await readFile(join(example, 'mappings', mapping), 'utf8'));
+    await writeFile(target, withPort(text, ports[name]!));
   }
+  const password = conveyorPassword(join(folder, 'conveyor'));
+  await mkdir(dirname(password), { recursive: true });
+  await writeFile(password, `${randomBytes(12).toString('base64url')}\n`, { mode: 0o600 });
   const config = join(folder, 'dragoman.yaml');
   const text = await readFile(join(example, 'dragoman.yaml'), 'utf8');
   await writeFile(config, text.replace(/port: 8883/, `port: ${ports.hub}`).replace('127.0.0.1:8080', `127.0.0.1:${ports.status}`));

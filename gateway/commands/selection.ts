@@ -39,7 +39,13 @@ export async function selectEquipment(paths: readonly string[], options: Selecti
 
 /** What a connection needs when no gateway runs around it. */
 export function commandContext(equipment: CompiledEquipment, data: string, log: Log): ConnectContext {
-  return { equipment: equipment.id, stateFolder: resolve(data, 'state', equipment.adapter), log, secret: secretOpener(process.cwd()), onlyLooks: true };
+  return {
+    equipment: equipment.id,
+    stateFolder: resolve(data, 'state', equipment.adapter),
+    log,
+    secret: secretOpener(process.cwd()),
+    onlyLooks: true,
+  };
 }
 
 const silent = (): void => {};
