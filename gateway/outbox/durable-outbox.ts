@@ -280,10 +280,10 @@ export class DurableOutbox implements Outbox {
       finished.push(segments[0]!.number);
       this.#ledger.removed(segments[0]!);
     }
+    if (finished.length > 0) this.#save(finished);
     const [oldest, ...others] = this.#kept();
     const tooMuch = oldest && others.reduce((sum, { bytes }) => sum + bytes, oldest.bytes) > this.#settings.maxSizeBytes * optionalShare;
     if (tooMuch) this.#drop(oldest, 'overtaken');
-    if (finished.length > 0) this.#save(finished);
     if (finished.length === 0 && !tooMuch) return;
     // Room again: what was refused is tried at once.
     if (this.#blocked?.probeAtMs !== Number.POSITIVE_INFINITY) this.#blocked = undefined;

@@ -1,15 +1,4 @@
-import {
-  closeSync,
-  cpSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  statSync,
-  truncateSync,
-  unlinkSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { cpSync, readdirSync, statSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { tempFolder } from '../../test/support/temp.ts';
@@ -19,7 +8,7 @@ import type { Item, Saved } from './messages.ts';
 import { openOutbox } from './outbox.ts';
 import { Packer } from './packer.ts';
 import { LogReader } from './reader.ts';
-import { balance, drain, event, noise, settings, unexplained } from './testing/support.ts';
+import { balance, drain, event, noise, rot, settings, unexplained } from './testing/support.ts';
 import { readingsIn } from './track.ts';
 
 const hub = { name: 'hub', required: true };
@@ -47,14 +36,6 @@ const segmentFiles = (folder: string): string[] =>
   readdirSync(folder)
     .filter((name) => name.endsWith('.seg'))
     .sort();
-
-/** Overwrites one byte with its complement. */
-function rot(path: string, offset: number): void {
-  const byte = readFileSync(path)[offset]!;
-  const fd = openSync(path, 'r+');
-  writeSync(fd, Buffer.from([byte ^ 0xff]), 0, 1, offset);
-  closeSync(fd);
-}
 
 const saved = (head: number, headReadings: number): Saved => ({
   destinations: [{ ...hub, head, headReadings }],

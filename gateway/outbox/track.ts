@@ -95,6 +95,7 @@ export class Track {
 
   /** Dropped without a place in the log. */
   count(readings: number, cause: string): void {
+    if (readings === 0) return;
     this.#dropped += readings;
     this.#droppedBy[cause] = (this.#droppedBy[cause] ?? 0) + readings;
   }

@@ -1,3 +1,4 @@
+import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { zstdDecompressSync } from 'node:zlib';
 import type { GapRecord, Outbox, OutboxBatch, OutboxEvent, OutboxSettings } from '../contract.ts';
 
@@ -82,4 +83,40 @@ export function unexplained(events: readonly TestEvent[], from: number, to: numb
     for (let s = gap.firstSequence; s <= Math.min(gap.lastSequence!, to); s++) known.add(s);
   }
   return Array.from({ length: Math.max(0, to - from + 1) }, (_, i) => from + i).filter((s) => !known.has(s));
+}
+
+export const [cloud, plant, extra] = [
+  { name: 'cloud', required: true },
+  { name: 'plant', required: true },
+  { name: 'extra', required: false },
+] as const;
+
+/** Takes and acknowledges up to the last number that was given out, and what a gap record adds a moment later. */
+export async function drained(outbox: Outbox, name: string, quietMs = 80): Promise<TestEvent[]> {
+  const events: TestEvent[] = [];
+  const cursor = outbox.cursor(name);
+  for (;;) {
+    const behind = cursor.counters().position < outbox.counters().nextSequence - 1;
+    const batch = await take(outbox, plainOptions, behind ? 5_000 : quietMs, name);
+    if (!batch) return events;
+    events.push(...eventsOf(batch));
+    cursor.acknowledge(batch);
+  }
+}
+
+export const numbers = (events: readonly TestEvent[]): number[] => events.flatMap((e) => (e.n === undefined ? [] : [e.n]));
+export const gaps = (events: readonly TestEvent[]): GapRecord[] => events.flatMap((e) => (e.gap ? [e.gap] : []));
+export const upTo = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
+
+/** Appends events of 20 KB (13 on disk) with so many readings each, numbered from `first`. */
+export async function fill(outbox: Outbox, first: number, count: number, readings = 1): Promise<void> {
+  for (let n = first; n < first + count; n++) await outbox.append(event(n, readings, noise(20_000, n + 1)));
+}
+
+/** Overwrites one byte with its complement. */
+export function rot(path: string, offset: number): void {
+  const byte = readFileSync(path)[offset]!;
+  const fd = openSync(path, 'r+');
+  writeSync(fd, Buffer.from([byte ^ 0xff]), 0, 1, offset);
+  closeSync(fd);
 }
