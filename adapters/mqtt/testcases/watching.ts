@@ -41,6 +41,8 @@ export interface WatchOptions {
   /** What becomes of a batch; acknowledged at once by default. */
   readonly onBatch?: (batch: SampleBatch) => void;
   readonly log?: Log;
+  /** What every secret of the settings is. */
+  readonly secret?: string;
 }
 
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
@@ -52,8 +54,15 @@ export async function watch(
   points: readonly ObservedPoint<MqttAddress>[],
   options: WatchOptions,
 ): Promise<Watching> {
-  const { stateFolder, equipment = 'bench-1', onlyLooks, onBatch = (batch) => batch.acknowledge?.(), log = silent } = options;
-  const context: ConnectContext = { equipment, stateFolder, log, secret: async () => 'secret', ...(onlyLooks && { onlyLooks }) };
+  const {
+    stateFolder,
+    equipment = 'bench-1',
+    onlyLooks,
+    onBatch = (batch) => batch.acknowledge?.(),
+    log = silent,
+    secret = 'secret',
+  } = options;
+  const context: ConnectContext = { equipment, stateFolder, log, secret: async () => secret, ...(onlyLooks && { onlyLooks }) };
   const stop = new AbortController();
   const connection = await (await adapter.load()).connect(settings, context, stop.signal);
   const seen: Seen[] = [];
