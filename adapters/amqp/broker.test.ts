@@ -1,6 +1,8 @@
-import { createServer } from 'node:net';
+import { connect as connectTcp, createServer } from 'node:net';
+import { createServer as createTlsServer } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { SampleBatch } from '../../model/sample.ts';
+import { issue, makeCa } from '../../test/support/certificates.ts';
 import { freePort } from '../../test/support/ports.ts';
 import { rhea } from './library.ts';
 import { type AmqpSimulator, startAmqpSimulator } from './simulator.ts';
@@ -384,4 +386,50 @@ test('read takes nothing away', async () => {
   expect(batch!.states?.[2]).toMatchObject({ reason: 'no message on /queue/empty within 1s' });
   await eventually(() => broker.waiting('/queue/press') === 2);
   expect(new Set(broker.outcomes.map(({ outcome }) => outcome))).toEqual(new Set(['released']));
+});
+
+describe('over TLS', () => {
+  /** The simulator behind a TLS server of its own. */
+  async function wrapped(options: object): Promise<{ readonly port: number; close(): void }> {
+    const server = createTlsServer(options, (socket) => {
+      const inner = connectTcp(broker.port, '127.0.0.1');
+      socket.on('error', () => inner.destroy()).on('close', () => inner.destroy());
+      inner.on('error', () => socket.destroy()).on('close', () => socket.destroy());
+      socket.pipe(inner).pipe(socket);
+    });
+    server.on('tlsClientError', () => {});
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    return { port: (server.address() as { port: number }).port, close: () => void server.close() };
+  }
+
+  test('trusts the authority that it is told, and says what is wrong otherwise', async () => {
+    const ca = await makeCa();
+    const { certificate, privateKey } = await issue(ca, { commonName: 'localhost' });
+    const elsewhere = await issue(ca, { commonName: 'elsewhere', dns: ['elsewhere'] });
+    const expired = await issue(ca, { commonName: 'localhost', notAfter: new Date(Date.now() - 1_000) });
+    const pem = { ...secrets, CA: ca.certificate };
+    const server = await wrapped({ cert: certificate, key: privateKey });
+    const tls = { ca: { env: 'CA' } };
+    const at = (port: number, more: object = tls): Record<string, unknown> => ({ ...login(), host: 'localhost', port, tls: more });
+    {
+      await using watching = await watch(at(server.port), { points: [speed], secrets: pem });
+      broker.put('/queue/press', json({ speed: 1 }));
+      await watching.until((samples) => samples.some(({ value }) => value === 1));
+    }
+    const fails = (written: Record<string, unknown>) => expect(watch(written, { points: [speed], secrets: pem })).rejects;
+    await fails(at(server.port, {})).toMatchObject({
+      code: 'amqp-tls-untrusted',
+      retry: 'after-fix',
+      hint: expect.stringMatching(/tls\.ca/),
+    });
+    await fails(at(server.port, { ca: { env: 'BROKER' } })).toMatchObject({ retry: 'after-fix' });
+    const others = await wrapped({ cert: elsewhere.certificate, key: elsewhere.privateKey });
+    await fails(at(others.port)).toMatchObject({ code: 'amqp-tls-name', retry: 'after-fix', message: expect.stringMatching(/elsewhere/) });
+    {
+      await using _named = await watch(at(others.port, { ...tls, servername: 'elsewhere' }), { points: [speed], secrets: pem });
+    }
+    const old = await wrapped({ cert: expired.certificate, key: expired.privateKey });
+    await fails(at(old.port)).toMatchObject({ code: 'amqp-tls-expired', retry: 'after-fix' });
+    for (const each of [server, others, old]) each.close();
+  });
 });

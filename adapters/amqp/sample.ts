@@ -7,13 +7,13 @@ const isGroup = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date);
 
 /**
- * Reads the `given` of a sample: one message, `{ body: …, "property:kind": … }`, which reaches every point, or one for each address,
+ * Reads the `given` of a sample: one message, `{ body: …, "property:kind": … }`, which comes from the address of the connection, or one for each address,
  * `{ /queue/press-7: { body: … } }`. Decoded by the reader of the wire.
  */
 export function amqpSample(
   given: Readonly<Record<string, unknown>>,
   points: readonly PlacedPoint<AmqpAddress>[],
-  _settings: AmqpSettings,
+  { address: usual }: AmqpSettings,
   report: SampleReport,
 ): ReadonlyMap<string, RawSample> {
   const addresses = new Set(points.map(({ address }) => address.address));
@@ -25,7 +25,9 @@ export function amqpSample(
       messages.push({ ...givenMessage(value, (_part, finding) => report(entry, finding)), entry, reaches: from(entry) });
     else report(entry, { rule: 'payload-given', message: `${entry} gives no message`, hint: `Write ${entry}: { body: … }` });
   }
-  if (Object.keys(parts).length > 0) messages.push(givenMessage(parts, report));
+  // Where the connection names no address, or no point has it, there is nothing else that the message could be for.
+  const reaches = usual !== undefined && addresses.has(usual) ? { reaches: from(usual) } : {};
+  if (Object.keys(parts).length > 0) messages.push({ ...givenMessage(parts, report), ...reaches });
   return payloadSample(messages, points, ({ payload }) => payload, report);
 }
 

@@ -42,8 +42,9 @@ interface Outgoing {
  */
 export async function startConveyor(options: ConveyorOptions): Promise<Conveyor> {
   const stop = new AbortController();
-  const controller = new Controller(options);
   const plant = new Plant();
+  // Whoever just came to listen learns whether there is a jam now.
+  const controller = new Controller(options, () => controller.send(conveyorAlarms, alarmMessage(plant.jammed)));
   const stepMs = options.stepMs ?? 500;
   let lastMs = performance.now();
   const stepping = setInterval(() => {
@@ -118,9 +119,7 @@ function alarmMessage(active: boolean): object {
     creation_time: new Date(),
     durable: true,
     application_properties: { alarm: 'jam', active, severity: active ? 'high' : 'none' },
-    body: rhea.message.data_section(
-      Buffer.from(JSON.stringify({ text: active ? 'jam at the transfer' : 'jam cleared', place: 'transfer' })),
-    ),
+    body: rhea.message.data_section(Buffer.from(JSON.stringify({ text: active ? 'jam at the transfer' : 'no jam', place: 'transfer' }))),
   };
 }
 
@@ -134,6 +133,7 @@ interface Sender {
 /** The client side of a PLC: one link an address, a session each, messages kept until they are accepted. */
 class Controller {
   readonly #options: ConveyorOptions;
+  readonly #onOpen: () => void;
   #connection: Connection | undefined;
   #senders = new Map<string, Sender>();
   #waiting: Outgoing[] = [];
@@ -143,8 +143,10 @@ class Controller {
   #closed = false;
   connected = false;
 
-  constructor(options: ConveyorOptions) {
+  /** `opened` is called after each connection, with the links ready to take messages. */
+  constructor(options: ConveyorOptions, opened: () => void) {
     this.#options = options;
+    this.#onOpen = opened;
     this.#connect();
   }
 
@@ -196,6 +198,7 @@ class Controller {
       sender.on('sender_error', () => {});
       sender.on('sender_close', () => connection.close());
     }
+    this.#onOpen();
   }
 
   #pump(): void {
