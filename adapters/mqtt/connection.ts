@@ -23,7 +23,7 @@ export async function connect(settings: MqttSettings, context: ConnectContext, s
   const login = await loginOf(settings, context);
   const hostId = context.onlyLooks ? undefined : settings.sparkplug?.hostId;
   const state = hostId === undefined ? undefined : new HostState(hostId, Date.now());
-  const passing = { ...login, clientId: passingClientId(), sessionExpiryMs: 0 };
+  const passing = { ...login, sessionExpiryMs: 0 };
   const link = await openNegotiated(context.onlyLooks ? passing : { ...login, will: state?.will }, settings.version, signal);
   const file = context.onlyLooks
     ? undefined
@@ -40,7 +40,7 @@ async function loginOf(settings: MqttSettings, context: ConnectContext): Promise
   return {
     endpoint,
     tls: { ca: await open(settings.ca), certificate: await open(settings.certificate), key: await open(settings.key) },
-    clientId: settings.clientId ?? (await stableClientId(context.stateFolder, context.equipment)),
+    clientId: context.onlyLooks ? passingClientId() : (settings.clientId ?? (await stableClientId(context.stateFolder, context.equipment))),
     user: typeof settings.user === 'string' ? settings.user : await open(settings.user),
     password: await open(settings.password),
     keepAliveMs: keepAlive,

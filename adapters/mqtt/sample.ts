@@ -1,4 +1,5 @@
-import { datatypes, type Metric, type MetricValue } from '../../encodings/sparkplug/payload.ts';
+import { datatypes } from '../../encodings/sparkplug/datatype.ts';
+import type { Metric, MetricValue } from '../../encodings/sparkplug/message.ts';
 import type { PlacedPoint, RawSample, SampleReport } from '../../mappings/language.ts';
 import type { PayloadAddress } from '../payload/address.ts';
 import { type GivenMessage, payloadSample } from '../payload/sample.ts';

@@ -1,12 +1,7 @@
-import {
-  type ArrayElement,
-  datatypeName,
-  datatypes,
-  type Metric,
-  type MetricValue,
-  typedValue,
-  ValueMismatch,
-} from '../../../encodings/sparkplug/payload.ts';
+// Not by payload.ts: `dragoman check` reads samples and loads no protobuf library.
+import { datatypeName, datatypes } from '../../../encodings/sparkplug/datatype.ts';
+import type { ArrayElement, Metric, MetricValue } from '../../../encodings/sparkplug/message.ts';
+import { typedValue, ValueMismatch } from '../../../encodings/sparkplug/value.ts';
 import { shortestFloat32 } from '../../../model/float32.ts';
 import type { SampleState } from '../../../model/sample.ts';
 import { statuses } from '../../../model/status.ts';
