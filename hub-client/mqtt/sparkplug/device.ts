@@ -1,10 +1,12 @@
-import type { Datatype, Metric, MetricValue } from '../../../encodings/sparkplug/payload.ts';
+import { sourceMs } from '../../../encodings/source-time.ts';
+import { datatypeOf, metricOf, metricOfLatest } from '../../../encodings/sparkplug/metric.ts';
+import type { Datatype, Metric } from '../../../encodings/sparkplug/payload.ts';
 import type { PlantMachine, PlantPoint } from '../../../model/plant.ts';
 import type { Reading } from '../../../model/reading.ts';
 import type { TelemetryReading } from '../../../model/telemetry.ts';
 import type { Value, ValueType } from '../../../model/value.ts';
-import { propertiesOf, saysLost } from './metric.ts';
-import { assumedType, metricValue, widerType } from './metric-type.ts';
+import { saysLost } from './metric.ts';
+import { fits, widerType } from './metric-type.ts';
 
 /** One metric of a device as its last birth declared it. */
 interface PointState {
@@ -87,20 +89,15 @@ export class Device {
     this.alive = true;
     const readings = new Map(latest.map((reading) => [reading.point, reading]));
     return [...this.#points.values()].map((point): Metric => {
-      const reading = readings.get(point.name);
-      const value = reading?.value;
-      if (value !== undefined) adopt(point, value, reading?.type);
+      const { name, alias, unit } = point;
+      const reading = readings.get(name);
+      if (reading?.value !== undefined) adopt(point, reading.value, reading.type);
       point.bornMs = reading?.sourceTimeMs;
       if (reading) point.lost = saysLost(reading);
-      const properties = propertiesOf(reading ?? {}, point.unit);
-      return {
-        name: point.name,
-        alias: point.alias,
-        timestamp: BigInt(Math.max(0, reading?.sourceTimeMs ?? nowMs)),
-        datatype: point.datatype,
-        ...(properties ? { properties } : {}),
-        ...filled(value === undefined ? undefined : metricValue(point.datatype, value, reading?.type)),
-      };
+      const plant = { type: undefined, unit };
+      const { datatype } = point;
+      const metric = metricOfLatest(reading ?? unknown(name, nowMs), plant, { datatype });
+      return { ...metric, alias, timestamp: epoch(reading?.sourceTimeMs ?? nowMs) };
     });
   }
 
@@ -116,39 +113,47 @@ export class Device {
   data(readings: readonly TelemetryReading[], sessionMs: number, aliases: boolean): readonly Metric[] {
     return readings.map((reading): Metric => {
       const point = this.#points.get(reading.point)!;
-      const timeMs = Date.parse(reading.time);
+      const timeMs = sourceMs(reading.time);
       const isHistorical = isBefore(reading, sessionMs) || (point.bornMs !== undefined && timeMs < point.bornMs);
       if (isHistorical) this.busy = true;
       else point.lost = saysLost(reading);
-      const properties = propertiesOf(reading);
+      const { name: _, ...metric } = metricOf(reading, undefined, { datatype: point.datatype, unit: false });
       return {
         ...(aliases ? { alias: point.alias } : { name: point.name }),
-        timestamp: BigInt(Math.max(0, timeMs)),
-        datatype: point.datatype,
+        ...metric,
+        timestamp: epoch(timeMs),
         ...(isHistorical ? { isHistorical } : {}),
-        ...(properties ? { properties } : {}),
-        ...filled(reading.value === undefined ? undefined : metricValue(point.datatype, reading.value, reading.type)),
       };
     });
   }
 
   #fresh({ name, unit, type }: Omit<PlantPoint, 'description'>): PointState {
     const alias = this.#aliasOf(this.id, name);
-    return { name, alias, unit, datatype: assumedType(type), evident: false, bornMs: undefined, lost: undefined };
+    return { name, alias, unit, datatype: datatypeOf({ type }), evident: false, bornMs: undefined, lost: undefined };
   }
 }
 
 /** Whether a reading reached the gateway before; its source time may be of another clock. */
 export function isBefore({ received, time }: Pick<TelemetryReading, 'received' | 'time'>, ms: number): boolean {
-  return Date.parse(received ?? time) < ms;
+  return sourceMs(received ?? time) < ms;
 }
 
 /** Widens the datatype where the value needs it; true when it did. */
 function adopt(point: PointState, value: Value, type: ValueType | undefined): boolean {
-  const fits = metricValue(point.datatype, value, type) !== undefined;
-  if (!fits) point.datatype = widerType(point.datatype, point.evident, value, type);
+  const isFit = fits(point.datatype, value, type);
+  if (!isFit) point.datatype = widerType(point.datatype, point.evident, value, type);
   point.evident = true;
-  return !fits;
+  return !isFit;
 }
 
-const filled = (value: MetricValue | undefined): Pick<Metric, 'value' | 'isNull'> => (value === undefined ? { isNull: true } : { value });
+/** Sparkplug counts from 1970. */
+const epoch = (ms: number): bigint => (ms > 0 ? BigInt(Math.trunc(ms)) : 0n);
+
+/** Nothing came of a point yet: null, and not called bad for it. */
+const unknown = (point: string, nowMs: number): Reading => ({
+  point,
+  quality: 'good',
+  status: 'Good',
+  sourceTimeMs: nowMs,
+  receivedMs: nowMs,
+});

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { NotConnectedError } from '../../../model/error.ts';
+import type { TelemetryEvent } from '../../../model/telemetry.ts';
 import { event, latest, machine, TestPlant } from '../testcases/plant.ts';
 import { Host, type Read, read } from '../testcases/sparkplug-reader.ts';
 import { EdgeNode, type EdgeNodeOptions } from './edge-node.ts';
@@ -147,6 +148,17 @@ describe('a broker that limits packets', () => {
     expect(() => node.birth()).toThrow(NotConnectedError);
     expect(() => node.birth()).toThrow(expect.objectContaining({ code: 'hub-birth-too-large', retry: 'after-fix' }));
   });
+});
+
+test('an event that is none is refused, the others go', () => {
+  const plant = new TestPlant();
+  const { node, said } = nodeOf(plant);
+  node.birth();
+  const broken = { ...event('press-1', {}), data: { equipment: 'press-1', readings: undefined } } as unknown as TelemetryEvent;
+  expect(() => node.send([broken, event('press-1', { a: 1 })])).toThrow(
+    expect.objectContaining({ code: 'message-format', retry: 'never' }),
+  );
+  expect(said.at(-2)?.metrics).toMatchObject([{ value: 1 }]);
 });
 
 test('times before 1970 and ids with slashes do no harm', () => {

@@ -62,8 +62,8 @@ export class EdgeNode {
   }
 
   /**
-   * In order, a message for each event. Everything that can go has gone when this throws GatewayError `message-too-large`, `never`:
-   * single readings that no packet of the broker can hold. True: call `rest` when nothing follows for a while.
+   * In order, a message for each event. Everything that can go has gone when this throws GatewayError `never`: `message-too-large` for
+   * single readings that no packet of the broker can hold, `message-format` for an event that the codec does not take. True: call `rest` when nothing follows for a while.
    */
   send(events: readonly HubEvent[]): boolean {
     for (const device of this.#devices.values()) device.busy = false;
@@ -73,8 +73,8 @@ export class EdgeNode {
         if (event.type === 'dragoman.telemetry.v1') this.#telemetry(event);
         else if (event.type === 'dragoman.gap.v1') this.#gap(event);
       } catch (error) {
-        if (error instanceof NotConnectedError || !(error instanceof GatewayError)) throw error;
-        refused = error;
+        if (error instanceof NotConnectedError) throw error;
+        refused = error instanceof GatewayError ? error : unfit(event, error);
       }
     }
     const waits = this.bury();
@@ -211,6 +211,11 @@ export class EdgeNode {
     }
     return alias;
   };
+}
+
+/** A defect, here or in the event; it must not hold back what follows for ever. */
+function unfit(event: HubEvent, cause: unknown): GatewayError {
+  return new GatewayError('message-format', `Event ${event.id} cannot be a Sparkplug message: ${String(cause)}`, { retry: 'never', cause });
 }
 
 /** NDEATH: as will, and before an intended end. No seq; QoS 1 (§6.4.25). */
