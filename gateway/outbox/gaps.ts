@@ -5,6 +5,7 @@ import type { Position, Saved, StoredGap } from './messages.ts';
 const maxPending = 24;
 const maxParked = 8;
 const maxTold = 200;
+/** Bytes of a reason in the state file, where a character may take six. */
 const maxReason = 160;
 
 /**
@@ -123,8 +124,14 @@ function packed([a, b, ...rest]: readonly StoredGap[]): StoredGap[] {
 
 /** Texts of a hub may be long. */
 function short(gap: GapRecord): GapRecord {
-  return gap.reason.length <= maxReason ? gap : { ...gap, reason: `${gap.reason.slice(0, maxReason)}…` };
+  if (gap.reason.length * 6 <= maxReason || storedBytes(gap.reason) <= maxReason) return gap;
+  const characters = [...gap.reason.slice(0, maxReason)];
+  for (let bytes = storedBytes(characters.join('')); bytes > maxReason; bytes = storedBytes(characters.join('')))
+    characters.length = Math.min(characters.length - 1, Math.floor((characters.length * maxReason) / bytes));
+  return { ...gap, reason: `${characters.join('')}…` };
 }
+
+const storedBytes = (text: string): number => Buffer.byteLength(JSON.stringify(text)) - 2;
 
 function merge(a: StoredGap, b: GapRecord): StoredGap {
   const readings = a.readings + b.readings;
