@@ -24,8 +24,9 @@ const hardened = [
   ...['--health-interval', '1s', '--hostname', 'gw-test'],
 ];
 
-/** The demo is five processes where a gateway is two. */
-const roomForFive = ['--memory', '1g', '--memory-swap', '1g'];
+/** The demo is seven processes where a gateway is two. */
+const roomForSeven = ['--memory', '1400m', '--memory-swap', '1400m', '--pids-limit', '200'];
+const machines = ['cooker-1', 'mixer-1', 'climate-1', 'conveyor-1'];
 
 async function docker(...args: readonly string[]): Promise<string> {
   const { stdout } = await run('docker', args, { maxBuffer: 64_000_000 });
@@ -98,7 +99,7 @@ describe.skipIf(!engine.ok)(titled('the image', engine), () => {
 
   test('the demo runs in it: hardened, healthy, readings arrive, it stops at once', async () => {
     const name = `${mine}-demo`;
-    await using _ = await container(name, ...hardened, ...roomForFive, mine, 'demo', '--data', '/data');
+    await using _ = await container(name, ...hardened, ...roomForSeven, mine, 'demo', '--data', '/data');
     await using logs = startChild('docker', ['logs', '--follow', name]);
     await healthy(name).catch((error: Error) => {
       throw new Error(`${error.message}\n${logs.output()}`);
@@ -111,7 +112,7 @@ describe.skipIf(!engine.ok)(titled('the image', engine), () => {
       'EROFS',
     );
 
-    const events = await telemetry(name, ['cooker-1', 'mixer-1'], '/data/hub');
+    const events = await telemetry(name, machines, '/data/hub');
     expect(events.length).toBeGreaterThan(1);
 
     const before = performance.now();
@@ -131,12 +132,10 @@ describe.skipIf(!engine.ok || !composer)(titled(`the compose file${composer ? ''
     const gateway = async () => (await compose('ps', '-q', 'gateway')).stdout.trim();
     try {
       await compose('up', '-d', '--no-build');
-      const first = await telemetry(await gateway(), ['cooker-1', 'mixer-1'], '/data/hub');
+      const first = await telemetry(await gateway(), machines, '/data/hub');
       await compose('up', '-d', '--no-build', '--force-recreate', '--no-deps', 'gateway');
       const known = new Set(first.map(({ id }) => id));
-      const all = await telemetry(await gateway(), ['cooker-1', 'mixer-1'], '/data/hub', (events) =>
-        events.some(({ id }) => !known.has(id)),
-      );
+      const all = await telemetry(await gateway(), machines, '/data/hub', (events) => events.some(({ id }) => !known.has(id)));
       const numbers = all.map(({ sequence }) => Number(sequence)).sort((x, y) => x - y);
       expect(numbers.slice(0, first.length)).toEqual(first.map(({ sequence }) => Number(sequence)).sort((x, y) => x - y));
       expect(numbers.filter((number, index) => index > 0 && number !== numbers[index - 1]! + 1)).toEqual([]);
@@ -155,7 +154,7 @@ interface Event {
 /** What is in the hub's store, once each of these machines has sent something and `enough` says so. */
 async function telemetry(
   name: string,
-  machines: readonly string[],
+  wanted: readonly string[],
   folder: string,
   enough: (events: readonly Event[]) => boolean = () => true,
 ): Promise<readonly Event[]> {
@@ -166,7 +165,7 @@ async function telemetry(
       .split('\n')
       .filter((line) => line.startsWith('{'))
       .map((line) => JSON.parse(line) as Event);
-    if (machines.every((machine) => events.some(({ subject }) => subject === machine)) && enough(events)) return events;
-    if (Date.now() > deadline) throw new Error(`no telemetry of ${machines.join(' and ')} in the hub:\n${lines}`);
+    if (wanted.every((machine) => events.some(({ subject }) => subject === machine)) && enough(events)) return events;
+    if (Date.now() > deadline) throw new Error(`no telemetry of ${wanted.join(' and ')} in the hub:\n${lines}`);
   }
 }
