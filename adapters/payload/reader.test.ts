@@ -208,6 +208,23 @@ describe('xml', () => {
   });
 });
 
+describe('xml as machines write it', () => {
+  test('references are resolved once, and not within CDATA', () => {
+    expect(one('/a', { body: 'xml' }, text('<a>&#176;C &#xB0; &amp;lt;</a>'))?.value).toBe('°C ° &lt;');
+    expect(one('/a', { body: 'xml' }, text('<a><![CDATA[&lt;]]></a>'))?.value).toBe('&lt;');
+  });
+
+  test('an encoding of one byte a character, where the declaration says so', () => {
+    const body = Buffer.from('<?xml version="1.0" encoding="ISO-8859-1"?><a>21 °C</a>', 'latin1');
+    expect(one('/a', { body: 'xml' }, { body })?.value).toBe('21 °C');
+    expect(() => one('/a', { body: 'xml' }, { body: Buffer.from('<a>°C</a>', 'latin1') })).toThrow(/not UTF-8 text, at byte 3/);
+  });
+
+  test('a > within quotes ends no element', () => {
+    expect(one('/r/c', { body: 'xml' }, text(`<r>${'<a b=">"/>'.repeat(100)}<c>1</c></r>`))?.value).toBe(1);
+  });
+});
+
 describe('text', () => {
   test.for<[string, string, Record<string, unknown>, unknown]>([
     ['a number', '12.5', {}, 12.5],

@@ -32,7 +32,7 @@ export interface XmlBody {
  * a small one grows to gigabytes, and no machine needs them.
  */
 export function decodeXml(bytes: Uint8Array): XmlBody {
-  const text = decodeText(bytes);
+  const text = textOf(bytes);
   const doctype = text.search(/<!(?:DOCTYPE|ENTITY)/i);
   if (doctype >= 0) throw new UndecodableError('XML with a document type is not read', Buffer.byteLength(text.slice(0, doctype)));
   boundDepth(text);
@@ -48,7 +48,7 @@ export function decodeXml(bytes: Uint8Array): XmlBody {
     ignoreDeclaration: true,
     ignorePiTags: true,
     processEntities: true,
-    htmlEntities: false,
+    htmlEntities: true,
   });
   try {
     const valid = XMLValidator.validate(text);
@@ -73,11 +73,34 @@ function boundDepth(text: string): void {
     else if (next === '!' && text.startsWith('<!--', i)) i = Math.max(text.indexOf('-->', i), i);
     else if (next === '!' && text.startsWith('<![CDATA[', i)) i = Math.max(text.indexOf(']]>', i), i);
     else if (next !== '!' && next !== '?') {
-      const end = text.indexOf('>', i);
+      const end = endOfTag(text, i);
       if (text[end - 1] !== '/' && ++depth > maxDepth)
         throw new UndecodableError(`not XML: more than ${maxDepth} levels of elements`, Buffer.byteLength(text.slice(0, i)));
+      i = end;
     }
   }
+}
+
+/** The `>` that closes the tag; one within quotes does not. */
+function endOfTag(text: string, from: number): number {
+  let quote = '';
+  for (let i = from; i < text.length; i++) {
+    const c = text[i]!;
+    if (quote !== '') {
+      if (c === quote) quote = '';
+    } else if (c === '"' || c === "'") quote = c;
+    else if (c === '>') return i;
+  }
+  return text.length;
+}
+
+const latinNames = /^(?:iso-8859-(?:1|15)|latin1|windows-1252|us-ascii)$/i;
+
+/** UTF-8, or the encoding of one byte a character that the declaration names: old machines write ISO-8859-1. */
+function textOf(bytes: Uint8Array): string {
+  const head = Buffer.from(bytes.subarray(0, 200)).toString('latin1');
+  const named = /^<\?xml[^>]*\bencoding=["']([A-Za-z0-9._-]+)["']/.exec(head)?.[1];
+  return named !== undefined && latinNames.test(named) ? new TextDecoder(named).decode(bytes) : decodeText(bytes);
 }
 
 function walk(root: Element, steps: readonly XmlStep[], attribute: string | undefined): string | undefined {
