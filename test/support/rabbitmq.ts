@@ -9,6 +9,8 @@ import { tempFolder } from './temp.ts';
 export interface RabbitMq extends AsyncDisposable {
   readonly port: number;
   readonly mqttPort: number;
+  /** Of the virtual machine that is the broker. */
+  readonly pid: number;
   /** SIGSTOP: the sockets stay, nothing answers. `thaw` lets it go on. */
   freeze(): void;
   thaw(): void;
@@ -52,6 +54,7 @@ export async function startRabbitMq(settings: readonly string[] = []): Promise<R
   return {
     port,
     mqttPort,
+    pid,
     freeze: () => void process.kill(pid, 'SIGSTOP'),
     thaw: () => void process.kill(pid, 'SIGCONT'),
     async kill() {
