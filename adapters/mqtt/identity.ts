@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { link, mkdir, readFile, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { GatewayError } from '../../model/error.ts';
 
 /** Letters and digits that every broker takes (MQTT 3.1.1 §3.1.3.1). */
 const alphabet = 'abcdefghijklmnopqrstuvwxyz0123456789';
@@ -20,7 +21,12 @@ export async function stableClientId(stateFolder: string, equipment: string): Pr
     // A folder that cannot be written to now may be later.
     known.catch(() => installations.delete(stateFolder));
   }
-  return `dragoman-${equipment.replaceAll(/[^A-Za-z0-9_-]/g, '_')}-${await known}`;
+  try {
+    return `dragoman-${equipment.replaceAll(/[^A-Za-z0-9_-]/g, '_')}-${await known}`;
+  } catch (cause) {
+    const text = `The name of the MQTT session cannot be kept in ${stateFolder}: ${(cause as Error).message}.`;
+    throw new GatewayError('mqtt-state', text, { retry: 'after-fix', hint: 'Make the folder writable, or write clientId:', cause });
+  }
 }
 
 /** For one connection that leaves nothing behind. */

@@ -169,6 +169,14 @@ describe('acknowledgement', () => {
     await second.until(({ value }) => value === 1);
   });
 
+  test('messages of QoS 0 that the disk refuses are a loss', async () => {
+    const watching = await start({ v: { topic: 'a', at: '/v' } }, {}, { onBatch: (batch) => batch.refuse?.('the outbox is full') });
+    await watching.untilThat(() => watching.seen.length === 1);
+    await broker.publish('a', '{"v":1}');
+    await watching.untilThat(() => watching.lost.length === 1);
+    expect(watching.lost[0]).toMatch(/QoS 0 could not be stored \(the outbox is full\)/);
+  });
+
   test('the broker is held back at the bound, and the link lives on', async () => {
     const held: (() => void)[] = [];
     const settings = { maxInFlight: 10, keepAlive: '1s' };

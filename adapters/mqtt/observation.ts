@@ -65,6 +65,7 @@ export class Observation {
   #subscribedMono: number | undefined;
   #wake: () => void = () => {};
   #failure: Error | undefined;
+  #refused = false;
 
   constructor(parts: ObservationParts, points: readonly ObservedPoint<MqttAddress>[], before?: SparkplugHost) {
     const { settings } = parts;
@@ -164,7 +165,7 @@ export class Observation {
         yield {
           ...batch,
           acknowledge: () => once(() => inbox.durable(delivery)),
-          refuse: (reason) => once(() => this.#refuse(reason)),
+          refuse: (reason) => once(() => this.#refuse(delivery, reason)),
         };
         handed++;
       }
@@ -173,15 +174,19 @@ export class Observation {
     }
   }
 
-  /** MQTT has no word for "give it again": only a new connection makes the broker do so. */
-  #refuse(reason: string): void {
+  /** MQTT has no word for "give it again": only a new connection makes the broker do so, and not for QoS 0. */
+  #refuse({ packets }: Delivery, reason: string): void {
     const { link, settings } = this.#parts;
+    const gone = packets.filter(({ qos }) => qos === 0).length;
+    if (gone > 0) {
+      this.#batches.lose(`messages of QoS 0 could not be stored (${reason}), and the broker does not keep them`, gone);
+      this.#wake();
+    }
+    if (this.#refused) return;
+    this.#refused = true;
     link.inbox.refuse();
     const text = `Messages of ${endpointName(settings.endpoint)} could not be stored (${reason}); the broker keeps them and gives them again.`;
-    const error = new NotConnectedError('mqtt-not-taken', text, {
-      retry: 'with-backoff',
-      hint: 'Make room for the outbox. Messages of QoS 0 that came meanwhile are lost',
-    });
+    const error = new NotConnectedError('mqtt-not-taken', text, { retry: 'with-backoff', hint: 'Make room for the outbox' });
     setTimeout(() => link.drop(error), refusePauseMs).unref();
   }
 
@@ -190,7 +195,7 @@ export class Observation {
     const wanted = this.#points.map(({ address }, index) =>
       address.metric === undefined ? this.#filters[index]!.subscription : nodeSubscription(this.#filters[index]!),
     );
-    const refused = await subscriptions.set(wanted);
+    const { refused, lowered } = await subscriptions.set(wanted);
     this.#subscribedMono = performance.now();
     for (const { index, machineOf } of this.#plain) {
       const code = refused.get(wanted[index]!);
@@ -200,6 +205,10 @@ export class Observation {
     for (const [filter, code] of refused) {
       const { reason } = refusedState(filter, code);
       this.#parts.log.warn({ equipment: this.#parts.equipment, topic: filter, reason }, 'subscription refused');
+    }
+    if (lowered.length > 0) {
+      const fields = { equipment: this.#parts.equipment, topic: lowered[0], topics: lowered.length };
+      this.#parts.log.warn(fields, 'broker grants only QoS 0: messages that come while the gateway is away are lost');
     }
     for (const [index, { address }] of this.#points.entries()) {
       const node = address.metric === undefined || link.ended ? undefined : namedNode(this.#filters[index]!);

@@ -5,6 +5,13 @@ import { type StatusName, statuses } from '../../model/status.ts';
 import type { Link, SubscribeOptions } from './link.ts';
 import { covers, outermost } from './topic.ts';
 
+export interface Outcome {
+  /** Code for each filter that was refused, by its own text. */
+  readonly refused: ReadonlyMap<string, number>;
+  /** Filters that got less than the QoS that was asked for. */
+  readonly lowered: readonly string[];
+}
+
 /**
  * What a session is subscribed to. The broker keeps subscriptions over reconnects and restarts, also those that the mapping no longer
  * has: `file` remembers them, so that they can be taken back.
@@ -14,6 +21,7 @@ export class Subscriptions {
   readonly #options: SubscribeOptions;
   readonly #file: string | undefined;
   #active: ReadonlySet<string> | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(link: Link, options: SubscribeOptions, file: string | undefined) {
     this.#link = link;
@@ -23,21 +31,29 @@ export class Subscriptions {
 
   /**
    * Subscribes to these and to nothing else; a filter within another is left to that one, as many brokers send a message once for each.
-   * What the broker keeps comes again. Gives the code for each filter that was refused, by its own text.
+   * What the broker keeps comes again. One call after the other: a reload may come while the last one is under way.
    */
-  async set(filters: readonly string[]): Promise<ReadonlyMap<string, number>> {
+  set(filters: readonly string[]): Promise<Outcome> {
+    const set = this.#turn.then(() => this.#set(filters));
+    this.#turn = set.catch(() => {});
+    return set;
+  }
+
+  async #set(filters: readonly string[]): Promise<Outcome> {
     const before = this.#active ?? new Set(await this.#remembered());
     const wanted = outermost(filters);
     await this.#remember([...new Set([...before, ...filters])]);
     const refused = new Map<string, number>();
     const granted = new Set<string>();
+    const lowered: string[] = [];
     const ask = async (some: readonly string[]): Promise<void> => {
       if (some.length === 0) return;
       const codes = await this.#link.subscribe(some, this.#options);
       some.forEach((filter, i) => {
         const code = codes[i] ?? 0x80;
-        if (code < 0x80) granted.add(filter);
-        else refused.set(filter, code);
+        if (code >= 0x80) refused.set(filter, code);
+        else granted.add(filter);
+        if (code < this.#options.qos) lowered.push(filter);
       });
     };
     await ask(wanted);
@@ -48,7 +64,7 @@ export class Subscriptions {
     if (gone.length > 0) await this.#link.unsubscribe(gone);
     this.#active = granted;
     await this.#remember([...granted]);
-    return refused;
+    return { refused, lowered };
   }
 
   async #remembered(): Promise<readonly string[]> {
