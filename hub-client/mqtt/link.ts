@@ -51,8 +51,8 @@ export interface Link {
    */
   publish(publication: Publication, settle?: (error?: GatewayError) => void): void;
   /**
-   * Resolves when the broker has worked off everything sent before: it answers a PINGREQ sent after it, and works off the packets of
-   * one connection in order. Calls made meanwhile share the next one. Never settles when the link is lost first.
+   * Resolves when the broker has read everything sent before: it answers a PINGREQ sent after it, and reads one connection in order.
+   * Calls of one turn of the event loop share one. Never settles when the link is lost first.
    */
   barrier(): Promise<void>;
   /** QoS 1. Rejects with GatewayError `after-fix` when the broker refuses; never settles when the link is lost first. */

@@ -43,7 +43,7 @@ const nothing = new Uint8Array(0);
 
 /**
  * One life of an edge node: from its birth to its death. Data goes with QoS 0, as Sparkplug wants it; a batch counts as taken when the
- * broker has answered a PINGREQ sent after it, because a broker works off the packets of one connection in order.
+ * broker has answered a PINGREQ sent after it, and so has read everything before.
  */
 export class SparkplugSession implements HubSession {
   readonly window: number;
