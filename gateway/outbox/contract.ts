@@ -92,7 +92,7 @@ export interface OutboxCounters {
   readonly acked: number;
   readonly dropped: number;
   readonly pending: number;
-  /** Of `dropped`, by cause: `overflow`, `expired`, `refused`, `disk-full`, `disk-error`, `rejected`, `corrupt`, `closed`. */
+  /** Of `dropped`, by cause: `overflow`, `expired`, `refused`, `disk-full`, `disk-error`, `rejected`, `corrupt`, `torn-tail`, `removed`, `closed`. */
   readonly droppedBy: Readonly<Record<string, number>>;
   readonly recovered: number;
   readonly pendingEvents: number;
