@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Adapter } from '../contract.ts';
 import { type AmqpAddress, amqpPoint, compileAmqpPoint } from './address.ts';
 import { amqpSample } from './sample.ts';
@@ -12,6 +13,8 @@ export const amqp: Adapter<AmqpSettings, AmqpAddress> = {
   point: amqpPoint,
   compilePoint: compileAmqpPoint,
   sample: amqpSample,
+  // The address of the connection is that of its points, and no part of the wire.
+  sameConnection: (a, b) => isDeepStrictEqual({ ...a, address: undefined }, { ...b, address: undefined }),
   async load() {
     const { connectAmqp } = await import('./connection.ts');
     return { connect: connectAmqp };

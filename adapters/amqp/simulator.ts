@@ -40,7 +40,7 @@ export interface AmqpSimulator extends AsyncDisposable {
   closeConnections(error?: AmqpError): void;
   /** Every socket ends with a TCP reset. */
   reset(): void;
-  /** Nothing is read or written any more; the sockets stay. */
+  /** Nothing is read or written any more on what is open now; the sockets stay, their messages are free again. */
   freeze(): void;
   readonly connections: number;
   /** Connections since the start. */
@@ -228,6 +228,8 @@ export async function startAmqpSimulator(options: AmqpSimulatorOptions = {}): Pr
         socket.pause();
         socket.write = () => true;
       }
+      // As a broker does that notices the silence on its side.
+      forget(() => true);
     },
     get connections() {
       return peers.size;
