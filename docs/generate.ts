@@ -2,6 +2,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { amqp } from '../adapters/amqp/adapter.ts';
 import { rules as amqpRules } from '../adapters/amqp/rules.ts';
+import { http } from '../adapters/http/adapter.ts';
+import { rules as httpRules } from '../adapters/http/rules.ts';
 import { modbus } from '../adapters/modbus/adapter.ts';
 import { rules as modbusRules } from '../adapters/modbus/rules.ts';
 import { mqtt } from '../adapters/mqtt/adapter.ts';
@@ -15,7 +17,7 @@ import { rules } from '../mappings/rules.ts';
 import { rulesPage } from '../mappings/rules-page.ts';
 
 const root = join(import.meta.dirname, '..');
-const languages = [modbus, opcua, amqp, mqtt];
+const languages = [modbus, opcua, amqp, mqtt, http];
 
 /** Everything that is written from the schemas and catalogues, by its path in the repository. */
 export function generatedFiles(): ReadonlyMap<string, string> {
@@ -31,6 +33,7 @@ export function generatedFiles(): ReadonlyMap<string, string> {
         { title: 'Messages: amqp, mqtt, http', rules: payloadRules },
         { title: 'amqp', rules: amqpRules },
         { title: 'mqtt', rules: mqttRules },
+        { title: 'http', rules: httpRules },
       ]),
     ],
   ]);

@@ -1,15 +1,22 @@
 import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { Adapter } from '../adapters/contract.ts';
 import { amqp } from '../adapters/amqp/adapter.ts';
+import type { Adapter } from '../adapters/contract.ts';
+import { http } from '../adapters/http/adapter.ts';
 import { modbus } from '../adapters/modbus/adapter.ts';
 import { mqtt } from '../adapters/mqtt/adapter.ts';
 import { opcua } from '../adapters/opcua/adapter.ts';
 import { GatewayError } from '../model/error.ts';
 
 /** Every adapter that comes with the gateway. A definition is light; its protocol library loads when a machine needs it. */
-export const installedAdapters: readonly Adapter[] = [modbus as Adapter, opcua as Adapter, amqp as Adapter, mqtt as Adapter];
+export const installedAdapters: readonly Adapter[] = [
+  modbus as Adapter,
+  opcua as Adapter,
+  amqp as Adapter,
+  mqtt as Adapter,
+  http as Adapter,
+];
 
 /**
  * Those that come with the gateway and those that `adapters:` of the configuration names: packages installed beside the configuration
