@@ -134,7 +134,7 @@ test.for([
   { name: 'opcua-pubsub', settings: {}, retains: true },
   { name: 'opcua-pubsub', settings: { raw: true }, retains: false },
   { name: 'flat', settings: {}, retains: false },
-  { name: 'flat', settings: { bad: 'null' }, retains: true },
+  { name: 'flat', settings: { bad: 'empty' }, retains: true },
   { name: 'senml', settings: {}, retains: false },
   { name: 'senml', settings: { bad: 'status' }, retains: true },
 ])('$name $settings: a reading may stay on its topic: $retains', ({ name, settings, retains }) => {

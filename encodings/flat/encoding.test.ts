@@ -52,7 +52,7 @@ test.for([
 test('bad values are left out, or are null; never anything else', () => {
   const readings: readonly TelemetryReading[] = [two[0]!, { point: 'state', quality: 'bad', status: 'BadTimeout', time: noon }];
   expect(texts({}, [telemetry(1, readings)])[0]).not.toContain('state');
-  expect(JSON.parse(texts({ bad: 'null' }, [telemetry(1, readings)])[0]!)).toMatchObject({ temperature: 93.2, state: null });
+  expect(JSON.parse(texts({ bad: 'empty' }, [telemetry(1, readings)])[0]!)).toMatchObject({ temperature: 93.2, state: null });
   expect(texts({}, [telemetry(1, readings.slice(1))])).toEqual([]);
 });
 

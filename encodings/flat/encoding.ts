@@ -16,11 +16,14 @@ const settings = z.strictObject({
     .describe('What stands before the name of a point: nothing, the machine, or its path and the machine'),
   separator: z.string().min(1).max(8).default('.').describe('Between the parts of a name with a prefix'),
   equipment: z.boolean().default(true).describe('Each object says which machine it is of, as "equipment"'),
-  time: z.enum(['text', 'ms', 'none']).default('text').describe('How "time" is written: RFC 3339, or milliseconds since 1970 as a number'),
+  time: z
+    .enum(['text', 'ms', 'none'])
+    .default('text')
+    .describe('How "time" is written: text is RFC 3339; ms is milliseconds since 1970, a number; none leaves it out'),
   together: duration({ max: 60_000 })
     .prefault('0ms')
     .describe('Values of different points whose times differ by no more than this share one object, with the newest of their times'),
-  bad: z.enum(['omit', 'null']).default('omit').describe('A point without a usable value is left out, or is null'),
+  bad: z.enum(['omit', 'empty']).default('omit').describe('A point without a usable value is left out (omit), or is null (empty)'),
   large,
 });
 export type FlatSettings = z.output<typeof settings>;
@@ -30,7 +33,7 @@ export const flat: Encoding<FlatSettings> = {
   name: 'flat',
   summary: 'Plain JSON objects, point: value, for dashboards',
   drops: [
-    'Quality, status and reason: an uncertain value looks like a good one, and a bad one is missing (or null)',
+    'Quality, status and reason: an uncertain value looks like a good one, and a bad one is missing, or null with bad: empty',
     'Units and types',
     'Gateway time, and what `together` evens out of the source times',
     'Records of losses, and the numbers by which a consumer sees that something is missing',
@@ -53,7 +56,7 @@ function flatEncoder(chosen: FlatSettings): Encoder {
     open: (_id, sections) => (sections > 1 ? '[' : ''),
     close: (sections) => (sections > 1 ? ']' : ''),
     between: ',',
-    retains: chosen.bad === 'null' && chosen.time !== 'none',
+    retains: chosen.bad === 'empty' && chosen.time !== 'none',
     contentType: () => 'application/json',
   };
   const keys = new Map<string, Map<string, string>>();
