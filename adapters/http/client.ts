@@ -3,6 +3,7 @@ import { type ClientRequest, Agent as HttpAgent, type IncomingHttpHeaders, type 
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
 import { connect as connectTcp, isIP } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { NotConnectedError } from '../../model/error.ts';
 import { urlOf } from './address.ts';
 import { readBody } from './body.ts';
 import { linkError, PageFault } from './faults.ts';
@@ -35,6 +36,8 @@ export class HttpClient {
   readonly where: string;
   readonly counters = { requests: 0, answers: 0, timeouts: 0, connects: 0, redirects: 0, bytes: 0 };
   readonly #parts: ClientParts;
+  /** Paths that are being asked. */
+  readonly #turns = new Map<string, Promise<void>>();
   readonly #agents: { readonly 'http:': HttpAgent; readonly 'https:': HttpsAgent };
 
   constructor(parts: ClientParts) {
@@ -67,28 +70,54 @@ export class HttpClient {
   }
 
   /**
-   * The answer to GET, whatever its status; redirects are followed. PageFault when none came that can be used (in time, whole, not too
-   * long), NotConnectedError when there is no way to the machine.
+   * The answer to GET, whatever its status; redirects are followed, and requests for one path wait for each other. PageFault when none came
+   * that can be used (in time, whole, not too long), NotConnectedError when there is no way to the machine. `headers` give way to those of the settings.
    */
-  async get(path: string, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Answer> {
+  get(path: string, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Answer> {
+    const before = this.#turns.get(path);
+    const answer = before ? before.then(() => this.#follow(path, headers, signal)) : this.#follow(path, headers, signal);
+    const settled = answer.then(
+      () => {},
+      () => {},
+    );
+    this.#turns.set(path, settled);
+    void settled.then(() => {
+      if (this.#turns.get(path) === settled) this.#turns.delete(path);
+    });
+    return answer;
+  }
+
+  async #follow(path: string, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Answer> {
     const { base } = this.#parts;
-    let url = urlOf(base, path);
+    const first = urlOf(base, path);
+    let url = first;
     for (let hops = 0; ; hops++) {
-      const answer = await this.#ask(url, url.origin === base.origin ? { ...this.#parts.headers, ...headers } : {}, signal);
+      const answer = await this.#hop(first, url, headers, signal);
       const target = redirectOf(answer);
       if (target === undefined) return answer;
       this.counters.redirects++;
-      if (hops === mostRedirects)
-        throw new PageFault('BadConfigurationError', `GET ${urlOf(base, path)}: more than ${mostRedirects} redirects; check path`, {
+      if (hops === mostRedirects) {
+        throw new PageFault('BadConfigurationError', `GET ${first}: more than ${mostRedirects} redirects; check path`, {
           retry: 'after-fix',
         });
-      if (url.protocol === 'https:' && target.protocol !== 'https:')
-        throw new PageFault(
-          'BadConfigurationError',
-          `GET ${url}: redirected to ${target}, which is not encrypted; write that address into url if it is meant`,
-          { retry: 'after-fix' },
-        );
+      }
+      if (url.protocol === 'https:' && target.protocol !== 'https:') {
+        const reason = `GET ${url}: redirected to ${target}, which is not encrypted; write that address into url if it is meant`;
+        throw new PageFault('BadConfigurationError', reason, { retry: 'after-fix' });
+      }
       url = target;
+    }
+  }
+
+  /** Credentials stay with the machine. A host that it sends us to and that is away is a matter of this page alone. */
+  async #hop(first: URL, url: URL, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Answer> {
+    const { base } = this.#parts;
+    if (url.origin === base.origin) return this.#ask(url, { ...headers, ...this.#parts.headers }, signal);
+    try {
+      return await this.#ask(url, {}, signal);
+    } catch (error) {
+      if (!(error instanceof NotConnectedError)) throw error;
+      throw new PageFault('BadNoCommunication', `GET ${first}: redirected to ${url}; ${error.message}; ${error.hint}`);
     }
   }
 

@@ -117,6 +117,28 @@ describe('polling', () => {
     expect(machine.page('/v').requests).toBe(2);
   });
 
+  test('two intervals of one path do not overlap either', async () => {
+    machine.set('/v', { v: 1 }, { delayMs: 30 });
+    await using connection = await connected(machine.url);
+    let slow = 0;
+    await observeUntil(
+      connection,
+      [value, observed('slow', '/v', '/v', {}, 70)],
+      (batch) => sampleOf(batch, 1) !== undefined && ++slow === 3,
+    );
+    expect(machine.page('/v').mostUnderWay).toBe(1);
+  });
+
+  test('the page is told what is wanted, unless the settings say it', async () => {
+    machine.set('/v', { v: 1 });
+    await using connection = await connected(machine.url);
+    await readOne(connection, value);
+    expect(machine.lastHeaders('/v').accept).toBe('application/json, */*;q=0.1');
+    await using other = await connected(machine.url, { headers: { Accept: 'application/vnd.press+json' } });
+    await readOne(other, value);
+    expect(machine.lastHeaders('/v').accept).toBe('application/vnd.press+json');
+  });
+
   test('an unchanged page proves its points; a changed one is read', async () => {
     machine.set('/v', { v: 1 }, { validators: true });
     await using connection = await connected(machine.url);
@@ -219,6 +241,17 @@ describe('credentials and redirects', () => {
     expect(machine.lastHeaders('/w')).toMatchObject({ authorization: 'Bearer abc', 'x-api-key': 'abc' });
     expect(other.lastHeaders('/x')).not.toHaveProperty('authorization');
     expect(other.lastHeaders('/x')).not.toHaveProperty('x-api-key');
+  });
+
+  test('a redirect to a host that is away concerns its page alone', async () => {
+    machine.set('/v', '', { status: 302, headers: { location: `http://127.0.0.1:${await freePort()}/` } });
+    machine.set('/w', { v: 1 });
+    await using connection = await connected(machine.url);
+    expect(await readOne(connection, value)).toMatchObject({
+      status: 'BadNoCommunication',
+      reason: expect.stringMatching(/redirected to .*nothing listens/),
+    });
+    expect((await readOne(connection, observed('w', '/w', '/v'))).value).toBe(1);
   });
 
   test('redirects in a circle end', async () => {

@@ -9,9 +9,10 @@ export const maxDepth = 64;
  * JSON (RFC 8259) with exact numbers, and with a reason and a place for what is wrong with it. Slower than JSON.parse, which is why it
  * reads only the texts that need it. Beyond the standard it takes NaN, Infinity and -Infinity, as Python writes them; a key that
  * comes twice in one object is refused, because readers differ in which one they mean.
+ * `mark`: bytes before the text, which offsets count.
  */
-export function parseExactJson(text: string): Tree {
-  const parser = new Parser(text);
+export function parseExactJson(text: string, mark = 0): Tree {
+  const parser = new Parser(text, mark);
   return parser.document();
 }
 
@@ -39,9 +40,11 @@ class Parser {
   readonly #text: string;
   #at = 0;
   #depth = 0;
+  readonly #mark: number;
 
-  constructor(text: string) {
+  constructor(text: string, mark: number) {
     this.#text = text;
+    this.#mark = mark;
   }
 
   document(): Tree {
@@ -174,7 +177,7 @@ class Parser {
 
   /** The offset is told in bytes, as tools that show the body count. */
   #wrong(what: string, at = this.#at): UndecodableError {
-    return new UndecodableError(`not JSON: ${what}`, Buffer.byteLength(this.#text.slice(0, at)));
+    return new UndecodableError(`not JSON: ${what}`, this.#mark + Buffer.byteLength(this.#text.slice(0, at)));
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Tree } from './contract.ts';
 import { maxDepth, parseExactJson } from './exact-json.ts';
 import { resolveJson, resolveTree } from './pointer.ts';
-import { decodeText } from './text.ts';
+import { decodeText, markLength } from './text.ts';
 import { UndecodableError } from './undecodable.ts';
 
 /** A JSON body, decoded; answers what stands at a pointer. */
@@ -15,13 +15,14 @@ export interface JsonBody {
  */
 export function decodeJson(bytes: Uint8Array): JsonBody {
   const text = decodeText(bytes);
-  const { keys, long } = scan(text);
+  const mark = markLength(bytes);
+  const { keys, long } = scan(text, mark);
   if (!long) {
     const plain = parsePlain(text);
     // As many members as colons: no key hides another one.
     if (plain && membersOf(plain.value) === keys) return { at: (tokens) => resolveJson(plain.value, tokens) };
   }
-  return treeBody(parseExactJson(text));
+  return treeBody(parseExactJson(text, mark));
 }
 
 export function treeBody(tree: Tree): JsonBody {
@@ -40,7 +41,7 @@ function parsePlain(text: string): { readonly value: unknown } | undefined {
 const safeDigits = 15;
 
 /** One pass over the text: colons outside of strings, nesting, and whether a number needs the exact parser. */
-function scan(text: string): { readonly keys: number; readonly long: boolean } {
+function scan(text: string, mark: number): { readonly keys: number; readonly long: boolean } {
   let keys = 0;
   let depth = 0;
   let digits = 0;
@@ -64,7 +65,7 @@ function scan(text: string): { readonly keys: number; readonly long: boolean } {
     } else if (c === 0x3a) keys++;
     else if (c === 0x7b || c === 0x5b) {
       if (++depth > maxDepth)
-        throw new UndecodableError(`not JSON: more than ${maxDepth} levels of nesting`, Buffer.byteLength(text.slice(0, i)));
+        throw new UndecodableError(`not JSON: more than ${maxDepth} levels of nesting`, mark + Buffer.byteLength(text.slice(0, i)));
     } else if (c === 0x7d || c === 0x5d) depth--;
   }
   return { keys, long };

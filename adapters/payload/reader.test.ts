@@ -55,6 +55,7 @@ describe('a JSON body that cannot be read', () => {
     ['empty', '', /empty, at byte 0$/],
     ['cut off', '{"a":1', /the body ends where a comma or }.*at byte 6$/],
     ['a key twice', '{"a":1,"b":{"c":1,"c":2}}', /"c" comes twice.*at byte 18$/],
+    ['behind a byte order mark', '\ufeff{"a":}', /at byte 8$/],
     ['two values', '{"a":1}{"a":2}', /after the end.*at byte 7$/],
     ['a comma too many', '{"ü":[1,]}', /"\]" where a value.*at byte 9$/],
     ['single quotes', "{'a':1}", /double quotes.*at byte 1$/],

@@ -5,7 +5,12 @@ import { UndecodableError } from './undecodable.ts';
 export function decodeText(bytes: Uint8Array): string {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (!isUtf8(buffer)) throw new UndecodableError('not UTF-8 text', firstBadByte(buffer), hintOf(buffer));
-  return buffer.toString('utf8', buffer[0] === 0xef && buffer[1] === 0xbb && buffer[2] === 0xbf ? 3 : 0);
+  return buffer.toString('utf8', markLength(buffer));
+}
+
+/** Bytes of the byte order mark that the text begins with. */
+export function markLength(bytes: Uint8Array): number {
+  return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
 }
 
 function hintOf(buffer: Buffer): string {
