@@ -343,7 +343,7 @@ test('a topic that comes out empty is refused for good', async () => {
 
 describe('a link that goes', () => {
   const cases: { rule: string; act: (peer: Peer) => void; code: string; retry: string; hint?: RegExp }[] = [
-    { rule: 'closed by the broker', act: (peer) => peer.close(), code: 'hub-closed', retry: 'with-backoff', hint: /same client id/ },
+    { rule: 'closed by the broker', act: (peer) => peer.close(), code: 'hub-closed', retry: 'with-backoff' },
     { rule: 'no MQTT', act: (peer) => peer.raw([0x40, 3, 0, 1, 0x55]), code: 'hub-link-lost', retry: 'with-backoff' },
     { rule: 'reset', act: (peer) => peer.reset(), code: 'hub-link-lost', retry: 'with-backoff' },
     {
@@ -368,6 +368,25 @@ describe('a link that goes', () => {
     if (hint) expect((reason as GatewayError).hint).toMatch(hint);
     for (const result of await sends) expect(result).toMatchObject({ status: 'rejected', reason: { code } });
     await expect(session.send(hubMessage('m-3'))).rejects.toBeInstanceOf(NotConnectedError);
+  });
+
+  test('closed again and again, soon after it was up: another client of the same id; one that lasts is forgiven', async () => {
+    const peer = await peerOf();
+    const closed = async (): Promise<GatewayError> => {
+      const session = await sessionWith(peer.port);
+      peer.close();
+      return (await session.closed) as GatewayError;
+    };
+    const seen = [await closed(), await closed(), await closed(), await closed()];
+    expect(seen.map(({ code, retry }) => `${code} ${retry}`)).toEqual([
+      'hub-closed with-backoff',
+      'hub-closed with-backoff',
+      'hub-closed after-fix',
+      'hub-closed after-fix',
+    ]);
+    expect(seen[3]).toMatchObject({ message: expect.stringContaining('4 times'), hint: expect.stringContaining('same client id') });
+    await (await sessionWith(peer.port))[Symbol.asyncDispose]();
+    expect(await closed()).toMatchObject({ retry: 'with-backoff' });
   });
 
   test('half open, idle: found out by the ping', async () => {

@@ -7,6 +7,7 @@ import { addressOf, type Place, unreachable } from '../delivery/unreachable.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { PublishProperties } from './packet-size.ts';
 import { type Answer, disconnected, refusal, refusedMessage, refusedSubscription } from './reason.ts';
+import { Rivals } from './rivals.ts';
 
 export type Version = 4 | 5;
 
@@ -68,6 +69,8 @@ export interface Link {
   end(withinMs: number): Promise<void>;
 }
 
+const rivals = new Rivals();
+
 /** DISCONNECT, the same in both versions: without will (MQTT 3.1.1 §3.14, MQTT 5.0 §3.14). */
 const disconnectPacket = Uint8Array.of(0xe0, 0x00);
 
@@ -106,6 +109,7 @@ function openMqtt(open: (client: MqttClient) => Duplex, login: Login, signal: Ab
   }, clientOptions(login));
   return new Promise((resolve, reject) => {
     let accepted = false;
+    let openedMs = 0;
     let ending = false;
     const lost = Promise.withResolvers<NotConnectedError>();
     const abort = (): void => {
@@ -123,8 +127,10 @@ function openMqtt(open: (client: MqttClient) => Duplex, login: Login, signal: Ab
     });
     client.on('close', () => {
       signal.removeEventListener('abort', abort);
-      if (accepted) lost.resolve(ending ? over(at) : lossOf(reason, at, keepAliveMs));
-      else reject(noConnack(reason, login));
+      if (accepted) {
+        const livedMs = performance.now() - openedMs;
+        lost.resolve(rivals.judge(at, login.clientId, livedMs, ending ? over(at) : lossOf(reason, at, keepAliveMs)));
+      } else reject(noConnack(reason, login));
     });
     let answered = true;
     const pings = new Pings(client);
@@ -171,6 +177,7 @@ function openMqtt(open: (client: MqttClient) => Duplex, login: Login, signal: Ab
     });
     client.on('connect', (packet) => {
       accepted = true;
+      openedMs = performance.now();
       signal.removeEventListener('abort', abort);
       const opened = link(packet);
       client.on('message', (topic, body) => opened.onMessage?.(topic, body));
@@ -298,7 +305,6 @@ function lossOf(reason: unknown, at: string, keepAliveMs: number): NotConnectedE
   if (reason === undefined) {
     return new NotConnectedError('hub-closed', `The broker ${at} closed the connection.`, {
       retry,
-      hint: 'If this repeats every few seconds, another client uses the same client id, or the broker does not allow a topic.',
     });
   }
   const what = typeof code === 'string' ? code : String(message ?? reason);

@@ -115,6 +115,17 @@ describe.skipIf(!mosquitto.ok)(titled('an edge node at mosquitto', mosquitto), (
     expect(host().values.get('press-1/pressure')?.value).toBe(2);
   });
 
+  test('the same over MQTT 3.1.1', async () => {
+    plant.set(machine('press-1', { pressure: {} }));
+    const session = await open({}, { version: '3.1.1' });
+    await session.sendEvents?.([event('press-1', { pressure: 1 })]);
+    await seen('DDATA');
+    expect(host().values.get('press-1/pressure')?.value).toBe(1);
+    await session[Symbol.asyncDispose]();
+    await seen('NDEATH');
+    expect(host().alive.size).toBe(0);
+  });
+
   test('commands are refused, said once', async () => {
     plant.set(machine('press-1', { setpoint: {} }));
     await open();
@@ -152,7 +163,7 @@ describe.skipIf(!mosquitto.ok)(titled('an edge node at mosquitto', mosquitto), (
     const session = await open();
     // A second client of the same id: mosquitto hangs up on the first without a word.
     await open({ edgeNode: 'other' });
-    expect(await session.closed).toMatchObject({ code: 'hub-closed', hint: expect.stringContaining('same client id') });
+    expect(await session.closed).toMatchObject({ code: 'hub-closed' });
     await seen('NDEATH');
     const death = messages().find(({ type }) => type === 'NDEATH');
     expect(death).toMatchObject({ qos: 1, retain: false, metrics: [{ name: 'bdSeq', value: 0 }] });
