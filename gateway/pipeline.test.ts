@@ -240,6 +240,18 @@ describe('points that make themselves known', () => {
     ]);
   });
 
+  test('are numbered by the machine that the adapter sees, though the mapping may tell fewer apart', () => {
+    const { out, sample } = harness([point('a'), pattern]);
+    sample(1, { machine: { line: '1' }, appeared: appeared('p') }, 2);
+    sample(2, { machine: { line: '2' }, appeared: appeared('q') }, 2);
+    sample(3, { machine: { line: '1' } }, 2);
+    expect(out.map(({ point, value }) => [point, value])).toEqual([
+      ['x_p', 1],
+      ['x_q', 2],
+      ['x_p', 3],
+    ]);
+  });
+
   test('two that make one name are not mixed: the second is a loss', () => {
     const { out, lost, sample } = harness([point('a'), pattern]);
     sample(1, { appeared: appeared('a/b') }, 2);

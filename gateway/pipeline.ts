@@ -44,10 +44,13 @@ export class Pipeline {
   readonly #shapes: ReadingShape[];
   readonly #scratch: Converted = { value: undefined, type: undefined, quality: 'bad', state: undefined };
   readonly #heartbeats: boolean;
+  readonly #patterns: boolean;
   /** What a reload left; points that appear later take over from it too. */
   readonly #before: PointStates | undefined;
   #names: Map<string, number> | undefined;
-  /** Places of the points that appeared in this observation, by the order in which the adapter named them. */
+  /** Places of the points that appeared in this observation, in the order in which the adapter named them; by whose batch it was. */
+  readonly #appearedOf = new Map<string, number[]>();
+  /** Those of the batch that is being taken. */
   #appeared: number[] = [];
 
   constructor(equipment: CompiledEquipment, sink: ReadingSink, clock: Clock = systemClock, before?: Pipeline) {
@@ -60,11 +63,13 @@ export class Pipeline {
     this.#clock = clock;
     this.#shapes = equipment.points.map((point) => readingShape(point.name, point.unit));
     this.#before = before?.states;
+    this.#patterns = equipment.points.some(({ pattern }) => pattern);
     this.#heartbeats = equipment.points.some((point) => point.atLeastEveryMs !== undefined);
   }
 
   /** The adapter begins to observe: it numbers the points that appear from the start again. */
   begin(): void {
+    this.#appearedOf.clear();
     this.#appeared = [];
   }
 
@@ -72,6 +77,7 @@ export class Pipeline {
   accept(batch: SampleBatch): void {
     const now = this.#clock.monotonicMs();
     const { points, values, receivedMs } = batch;
+    if (this.#patterns) this.#appeared = this.#appearedIn(batch);
     if (batch.appeared) for (const appearance of batch.appeared) this.#appear(appearance, now);
     for (let k = 0; k < points.length; k++) {
       const sourceMs = batch.sourceTimesMs?.[k] ?? receivedMs;
@@ -92,6 +98,17 @@ export class Pipeline {
       this.#sink.lost({ point, reason: loss.reason, count: loss.count });
     }
     if (batch.acknowledge) this.#sink.settle(batch.acknowledge, batch.refuse);
+  }
+
+  /** Adapters number what appears by machine as they see it, which may be finer than what id and path tell apart. */
+  #appearedIn({ machine }: SampleBatch): number[] {
+    const key = machine === undefined ? '' : JSON.stringify(machine);
+    let appeared = this.#appearedOf.get(key);
+    if (!appeared) {
+      appeared = [];
+      this.#appearedOf.set(key, appeared);
+    }
+    return appeared;
   }
 
   #place(index: number): number {

@@ -355,6 +355,14 @@ export const rules: RuleCatalogue = {
     example:
       'telemetry:\n  process: { points: ["motor_*"] }\n  alarms: { points: ["*_overload"], priority: alarm }   # add motor_overload here',
   },
+  'placeholder-in-both': {
+    title: 'A placeholder names the machine and the point',
+    meaning:
+      'What fills a placeholder either tells machines apart, in equipment or path, or it tells points apart, in the name of a point.',
+    cause: 'The name of the machine was repeated in the name of the point.',
+    cure: 'Leave it out of one of the two.',
+    example: 'equipment: press-{id}\npoints: { "{id}_{metric}": { topic: "plant/{id}/{metric}" } }   # "{metric}"',
+  },
   'unknown-placeholder': {
     title: 'A placeholder that nothing fills',
     meaning: 'A name in braces is filled by the part of the topic that has the same name in braces.',

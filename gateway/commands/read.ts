@@ -1,5 +1,6 @@
 import type { Connection } from '../../adapters/contract.ts';
 import type { CompiledEquipment } from '../../mappings/equipment.ts';
+import { machineOf } from '../../mappings/patterns.ts';
 import { GatewayError } from '../../model/error.ts';
 import type { Reading } from '../../model/reading.ts';
 import type { SampleBatch } from '../../model/sample.ts';
@@ -7,10 +8,18 @@ import { statuses } from '../../model/status.ts';
 import type { RawValue } from '../../model/value.ts';
 import { onInterrupt } from '../interrupt.ts';
 import { isoTime, isoTimeTicks } from '../iso-time.ts';
-import { Pipeline } from '../pipeline.ts';
+import type { Pipeline } from '../pipeline.ts';
 import { valueText } from '../reading-text.ts';
+import { MachinesSeen } from './machines-seen.ts';
 import { commandContext, quietLog, type Selected, type Selection, selectEquipment } from './selection.ts';
 import { table } from './table.ts';
+
+interface ReadResult {
+  /** One, or for a pattern those that made themselves known. */
+  readonly machines: readonly { readonly machine: CompiledEquipment; readonly points: readonly ReadPoint[] }[];
+  readonly answered: boolean;
+  readonly failure: string | undefined;
+}
 
 interface ReadPoint {
   readonly reading: Reading;
@@ -25,47 +34,63 @@ export async function read(paths: readonly string[], options: Selection): Promis
   if (!chosen) return 1;
   const signal = onInterrupt();
   const results = await Promise.all(chosen.map((one) => readOnce(one, options.data, signal)));
-  if (options.json)
-    process.stdout.write(
-      `[${results.flatMap((result, n) => result.points.map((point) => withRaw(point, chosen.length > 1 ? chosen[n]!.equipment.id : undefined))).join(',\n')}]\n`,
+  const machines = results.flatMap((result) => result.machines);
+  if (options.json) {
+    const lines = machines.flatMap(({ machine, points }) =>
+      points.map((point) => withRaw(point, machines.length > 1 ? machine.id : undefined)),
     );
-  else for (const [n, result] of results.entries()) print(chosen[n]!.equipment, result.points);
+    process.stdout.write(`[${lines.join(',\n')}]\n`);
+  } else for (const { machine, points } of machines) print(machine, points);
   for (const { failure } of results) if (failure) process.stderr.write(`${failure}\n`);
   return results.every((result) => result.answered) ? 0 : 1;
 }
 
-async function readOnce(
-  { equipment, adapter }: Selected,
-  data: string,
-  signal: AbortSignal,
-): Promise<{ points: ReadPoint[]; answered: boolean; failure: string | undefined }> {
-  const texts = new Map<number, string>();
-  const pipeline = new Pipeline(equipment, { add: (text, _, index) => texts.set(index, text), settle() {}, lost() {} });
-  const raws: (RawValue | undefined)[] = [];
+async function readOnce({ equipment, adapter }: Selected, data: string, signal: AbortSignal): Promise<ReadResult> {
+  const texts = new Map<Pipeline, string[]>();
+  const raws = new Map<string, Map<number, RawValue | undefined>>();
+  const seen = new MachinesSeen(equipment, (pipeline) => ({
+    add(text, _, index) {
+      const own = texts.get(pipeline()) ?? [];
+      texts.set(pipeline(), own);
+      own[index] = text;
+    },
+    settle() {},
+    lost() {},
+  }));
   let failure: string | undefined;
   try {
     const runtime = await adapter.load();
     await using connection: Connection = await runtime.connect(equipment.settings, commandContext(equipment, data, quietLog), signal);
     for (const batch of await connection.read(equipment.points, signal)) {
       noteRaw(batch, raws);
-      pipeline.accept(batch);
+      seen.accept(batch);
     }
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error;
-    pipeline.linkLost({ status: statuses.BadNotConnected, reason: error.message });
+    seen.linkLost({ status: statuses.BadNotConnected, reason: error.message });
     failure = `${equipment.id}: ${error.message}${error.hint ? `\n  ${error.hint}` : ''}`;
   }
-  const points = equipment.points.flatMap((_, index) => {
-    const reading = pipeline.states.reading(index);
-    return reading ? [{ reading, raw: raws[index], text: texts.get(index) ?? '' }] : [];
+  const machines = seen.pipelines.map((pipeline) => {
+    const { equipment: machine, points } = pipeline.states;
+    const own = raws.get(machine.id) ?? raws.get('');
+    return {
+      machine,
+      points: points.flatMap((_, index): ReadPoint[] => {
+        const reading = pipeline.states.reading(index);
+        return reading ? [{ reading, raw: own?.get(index), text: texts.get(pipeline)?.[index] ?? '' }] : [];
+      }),
+    };
   });
   // A machine that refuses single points has answered; one that answers none of them has not.
-  const answered = failure === undefined && points.some(({ raw }) => raw !== undefined);
-  return { points, answered, failure: failure ?? (answered ? undefined : `${equipment.id}: did not answer`) };
-}
+  const answered = failure === undefined && machines.some(({ points }) => points.some(({ raw }) => raw !== undefined));
+  return { machines, answered, failure: failure ?? (answered ? undefined : `${equipment.id}: did not answer`) };
 
-function noteRaw(batch: SampleBatch, raws: (RawValue | undefined)[]): void {
-  for (let k = 0; k < batch.points.length; k++) raws[batch.points[k]!] = batch.values[k];
+  function noteRaw(batch: SampleBatch, all: typeof raws): void {
+    const id = equipment.captures && batch.machine ? machineOf(equipment, batch.machine).id : '';
+    const own = all.get(id) ?? new Map<number, RawValue | undefined>();
+    all.set(id, own);
+    for (let k = 0; k < batch.points.length; k++) own.set(batch.points[k]!, batch.values[k]);
+  }
 }
 
 function withRaw({ text, raw }: ReadPoint, equipment: string | undefined): string {

@@ -1,7 +1,8 @@
 import { EquipmentLoop } from '../equipment-loop.ts';
 import { aborted, onInterrupt } from '../interrupt.ts';
 import { createLog } from '../log.ts';
-import { Pipeline } from '../pipeline.ts';
+import type { Pipeline } from '../pipeline.ts';
+import { MachinesSeen } from './machines-seen.ts';
 import { shown, timeOf } from './read.ts';
 import { commandContext, type Selection, selectEquipment } from './selection.ts';
 
@@ -15,20 +16,21 @@ export async function watch(paths: readonly string[], options: Selection): Promi
   const log = createLog('info');
   const widest = Math.max(...chosen.map(({ equipment: { id } }) => id.length));
   const watched = chosen.map(({ equipment, adapter }) => {
-    const pipeline: Pipeline = new Pipeline(equipment, {
+    const seen = new MachinesSeen(equipment, (pipeline) => ({
       add(text, _, index) {
-        if (options.json) process.stdout.write(`{"equipment":${JSON.stringify(equipment.id)},${text.slice(1)}\n`);
-        else process.stdout.write(`${line(pipeline, index, widest)}\n`);
+        const { id } = pipeline().states.equipment;
+        if (options.json) process.stdout.write(`{"equipment":${JSON.stringify(id)},${text.slice(1)}\n`);
+        else process.stdout.write(`${line(pipeline(), index, widest)}\n`);
       },
       settle: (acknowledge) => acknowledge(),
-      lost: ({ reason, point }) => process.stderr.write(`${equipment.id}${point ? ` ${point}` : ''}: lost: ${reason}\n`),
-    });
-    const loop = new EquipmentLoop(equipment, adapter, commandContext(equipment, options.data, log), pipeline);
+      lost: ({ reason, point }) => process.stderr.write(`${pipeline().states.equipment.id}${point ? ` ${point}` : ''}: lost: ${reason}\n`),
+    }));
+    const loop = new EquipmentLoop(equipment, adapter, commandContext(equipment, options.data, log), seen);
     loop.start();
-    return { pipeline, loop };
+    return { seen, loop };
   });
   const sweeping = setInterval(() => {
-    for (const { pipeline } of watched) pipeline.sweep();
+    for (const { seen } of watched) seen.sweep();
   }, sweepEveryMs);
   await aborted(stop);
   clearInterval(sweeping);

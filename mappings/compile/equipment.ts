@@ -90,10 +90,19 @@ function checkCaptures(equipment: string, path: string, drafts: readonly PointDr
   for (const [key, text] of Object.entries({ equipment, path })) {
     for (const placeholder of placeholdersOf(text)) {
       const without = drafts.find(({ captures }) => !captures.includes(placeholder));
-      if (!without) continue;
-      problems.add([key], 'value', unknownPlaceholder(`${key}: of ${without.point.name},`, placeholder, without.captures));
+      if (without) problems.add([key], 'value', unknownPlaceholder(`${key}: of ${without.point.name},`, placeholder, without.captures));
+      const both = drafts.find(({ point }) => placeholdersOf(point.name).includes(placeholder));
+      if (both) problems.add(['points', both.point.name], 'key', inBoth(both.point.name, placeholder, key));
     }
   }
+}
+
+function inBoth(point: string, placeholder: string, key: string) {
+  return {
+    rule: 'placeholder-in-both',
+    message: `${point}: {${placeholder}} tells machines apart already, in ${key}; a point cannot be named by it too`,
+    hint: `leave {${placeholder}} out of the name of the point`,
+  };
 }
 
 /** The group without the words of later versions, each of which is answered. */

@@ -4,14 +4,14 @@ import { type ValueType, valueTypes } from '../../model/value.ts';
 
 const settings = z.strictObject({ host: z.string(), port: z.int().min(1).max(65535).default(1) });
 
-/** A protocol without a wire, for tests of the language itself: `at: cell 5` holds one value of any type, given as it is. */
+/** A protocol without a wire, for tests of the language itself: `at: cell 5` holds one value of any type, given as it is; `cell 5 of {id}` has a placeholder. */
 export const testLanguage: AdapterLanguage<z.output<typeof settings>, { readonly cell: number }> = {
   name: 'test',
   summary: 'for tests',
   connection: settings,
   point: z.strictObject({ type: z.enum(valueTypes).optional(), byteOrder: z.enum(['ABCD', 'CDAB', 'BADC', 'DCBA']).optional() }),
   compilePoint({ at, own }, report) {
-    const cell = /^cell (\d+)$/.exec(at ?? '')?.[1];
+    const [, cell, captured] = /^cell (\d+)(?: of (.*))?$/.exec(at ?? '') ?? [];
     if (cell === undefined) {
       report('at', {
         rule: 'bad-address',
@@ -20,7 +20,8 @@ export const testLanguage: AdapterLanguage<z.output<typeof settings>, { readonly
       });
       return undefined;
     }
-    return { address: { cell: Number(cell) }, rawType: own.type as ValueType | undefined };
+    const captures = Array.from(captured?.matchAll(/\{(\w+)\}/g) ?? [], (match) => match[1] as string);
+    return { address: { cell: Number(cell) }, rawType: own.type as ValueType | undefined, captures };
   },
   checkEquipment(points, _settings, report) {
     const seen = new Map<number, string>();
