@@ -1,12 +1,14 @@
 import type { Duplex } from 'node:stream';
 import { type IClientOptions, type IConnackPacket, type IDisconnectPacket, MqttClient, UniqueMessageIdProvider } from 'mqtt';
 import { streamBuilder } from 'mqtt/lib/connect/ws';
-import { GatewayError, NotConnectedError } from '../../model/error.ts';
+import type { GatewayError, NotConnectedError } from '../../model/error.ts';
 import { connectStopped, openSocket, type TlsOptions, tlsOptions } from '../delivery/socket.ts';
-import { addressOf, type Place, unreachable } from '../delivery/unreachable.ts';
+import { addressOf, type Place } from '../delivery/unreachable.ts';
 import type { Endpoint } from './endpoint.ts';
+import { lossOf, noConnack, over } from './link-end.ts';
 import type { PublishProperties } from './packet-size.ts';
-import { type Answer, disconnected, refusal, refusedMessage, refusedSubscription } from './reason.ts';
+import { Pings } from './pings.ts';
+import { type Answer, disconnected, refusedMessage, refusedSubscription } from './reason.ts';
 import { Rivals } from './rivals.ts';
 
 export type Version = 4 | 5;
@@ -209,40 +211,6 @@ function clientOptions({ version, clientId, user, password, keepAliveMs, timeout
   };
 }
 
-/** Counts questions and answers, those of the keep-alive included. */
-class Pings {
-  readonly #client: MqttClient;
-  readonly #waiting: { readonly sent: number; readonly resolve: () => void }[] = [];
-  #sent = 0;
-  #answered = 0;
-  #next: Promise<void> | undefined;
-
-  constructor(client: MqttClient) {
-    this.#client = client;
-    client.on('packetsend', ({ cmd }) => {
-      if (cmd === 'pingreq') this.#sent++;
-    });
-  }
-
-  answered(): void {
-    this.#answered++;
-    while (this.#waiting[0] && this.#waiting[0].sent <= this.#answered) this.#waiting.shift()?.resolve();
-  }
-
-  barrier(): Promise<void> {
-    if (this.#next) return this.#next;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#next = promise;
-    // One question for everything that is sent in this turn of the event loop.
-    setImmediate(() => {
-      this.#next = undefined;
-      this.#client.sendPing();
-      this.#waiting.push({ sent: this.#sent, resolve });
-    });
-    return promise;
-  }
-}
-
 function subscribe(client: MqttClient, filters: readonly string[], at: string): Promise<void> {
   return new Promise((resolve, reject) => {
     client.subscribe([...filters], { qos: 1 }, (error, granted) => {
@@ -266,50 +234,3 @@ function limitsOf({ properties }: IConnackPacket): Limits {
 function answerOf({ reasonCode, properties }: IDisconnectPacket): Answer {
   return { reasonCode: reasonCode ?? 0, reasonString: properties?.reasonString, serverReference: properties?.serverReference };
 }
-
-/** The link ended before it was accepted. */
-function noConnack(reason: unknown, { endpoint, place, clientId, timeoutMs }: Login): GatewayError {
-  const at = addressOf(place);
-  if (reason instanceof GatewayError) return reason;
-  const { code, message } = (reason ?? {}) as { code?: unknown; message?: unknown };
-  if (typeof code === 'number') return refusal({ reasonCode: code }, at, clientId, endpoint.tls);
-  if (message === 'connack timeout') {
-    return new NotConnectedError('hub-unreachable', `${at} did not answer CONNECT within ${timeoutMs / 1000} s.`, {
-      retry: 'with-backoff',
-      hint: 'Is this an MQTT port? The broker may also be overloaded.',
-    });
-  }
-  if (typeof message === 'string' && /Unexpected server response/.test(message)) {
-    return new GatewayError('hub-web-socket', `${at} is a web server, but takes no web socket at ${endpoint.path} (${message}).`, {
-      retry: 'after-fix',
-      hint: 'Check the path in url; many brokers have /mqtt, RabbitMQ has /ws.',
-      cause: reason,
-    });
-  }
-  const cut = code === 'ECONNRESET' || code === 'EPIPE';
-  if (typeof code === 'string' && !cut) return unreachable(reason, place, Date.now());
-  return new NotConnectedError('hub-hung-up', `${at} closed the connection without an answer to CONNECT.`, {
-    retry: 'with-backoff',
-    hint: 'It may speak another protocol, or refuse this address or client.',
-    cause: reason,
-  });
-}
-
-function lossOf(reason: unknown, at: string, keepAliveMs: number): NotConnectedError {
-  if (reason instanceof NotConnectedError) return reason;
-  const { code, message } = (reason ?? {}) as { code?: unknown; message?: unknown };
-  const retry = 'with-backoff';
-  if (message === 'Keepalive timeout') {
-    return new NotConnectedError('hub-silent', `${at} answered no ping for ${(keepAliveMs * 1.5) / 1000} s; the link is dead.`, { retry });
-  }
-  if (reason === undefined) {
-    return new NotConnectedError('hub-closed', `The broker ${at} closed the connection.`, {
-      retry,
-    });
-  }
-  const what = typeof code === 'string' ? code : String(message ?? reason);
-  return new NotConnectedError('hub-link-lost', `The link to ${at} was lost (${what}).`, { retry, cause: reason });
-}
-
-export const over = (at: string): NotConnectedError =>
-  new NotConnectedError('hub-session-over', `The session with ${at} was ended here.`, { retry: 'with-backoff' });
