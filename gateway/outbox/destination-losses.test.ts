@@ -211,6 +211,8 @@ test.for([{ at: 'first' }, { at: 'middle' }, { at: 'last' }] as const)(
       expect(two).toMatchObject({ queued: 50, dropped: lost[1], pending: 50 - lost[1]! });
       expect(three).toMatchObject({ queued: 0, dropped: 0, pending: 0 });
       expect(outbox.counters()).toMatchObject({ queued: 90, dropped: lost[0], pending: 90 - lost[0]! });
+      // The gap record is in the log.
+      await vi.waitFor(() => expect(outbox.counters().commits).toBeGreaterThan(0), 5_000);
       const all = await Promise.all(['cloud', 'plant', 'extra'].map((name) => drained(outbox, name)));
       for (const [i, name] of ['cloud', 'plant'].entries()) {
         const { acked, dropped, pending } = outbox.cursor(name).counters();

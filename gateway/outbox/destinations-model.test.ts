@@ -35,7 +35,7 @@ const operation = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('rewind' as const), who }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('reopen' as const) }) },
 );
-const runs = Number(process.env.DRAGOMAN_RUNS ?? 10);
+const runs = Number(process.env.DRAGOMAN_RUNS ?? 6);
 type Operation = typeof operation extends fc.Arbitrary<infer T> ? T : never;
 
 /** What one destination has done in this life of the process. */

@@ -167,8 +167,8 @@ describe('over a restart', () => {
     await using outbox = await openOutbox(some);
     expect(outbox.cursor('cloud').mark).toBe('file-1:200');
     expect(outbox.cursor('plant').mark).toBe('ä😀'.repeat(20));
-    expect(outbox.cursor('cloud').counters()).toMatchObject({ queued: 4, pending: 4, position: 3 });
-    expect(outbox.cursor('plant').counters()).toMatchObject({ queued: 9, pending: 9, position: 1 });
+    expect(outbox.cursor('cloud').counters()).toMatchObject({ queued: 4, pending: 4, position: 3, oldestMs: 3 });
+    expect(outbox.cursor('plant').counters()).toMatchObject({ queued: 9, pending: 9, position: 1, oldestMs: 1 });
     expect(outbox.counters()).toMatchObject({ recovered: 9, queued: 9, pendingEvents: 3 });
     expect(numbers(await drained(outbox, 'cloud'))).toEqual([4]);
     expect(numbers(await drained(outbox, 'plant'))).toEqual([2, 3, 4]);

@@ -1,5 +1,5 @@
 import type { CursorCounters, OutboxCounters } from './contract.ts';
-import type { Opened, SegmentState, StoredGap } from './messages.ts';
+import type { FoundPosition, Opened, SegmentState, StoredGap } from './messages.ts';
 import { stateBytes } from './state-file.ts';
 import { type Extent, Track } from './track.ts';
 
@@ -37,6 +37,8 @@ export interface Way {
   readonly found: number;
 }
 
+type Place = Pick<FoundPosition, 'head' | 'headReadings' | 'torn'> & { readonly seenMs?: number };
+
 /**
  * Where every reading is: in memory on its way to the disk, pending in the log, acknowledged or dropped; for the log and for each destination.
  * `queued = acked + dropped + pending` holds after every call. What happens before the disk happens to all alike and is counted once.
@@ -68,26 +70,22 @@ export class Ledger {
     this.#holes = [...opened.holes];
     this.#endSequence = this.segments.at(-1)?.lastSequence ?? 0;
     this.#endReadings = opened.readings;
-    this.ways = opened.destinations.map(({ name, required, head, headReadings, torn }) => {
-      return { name, required, ...this.#start(opened, head, headReadings, torn) };
+    this.ways = opened.destinations.map(({ name, required, ...place }) => {
+      return { name, required, ...this.#start(opened, place) };
     });
     this.#required = this.ways.filter((way) => way.required).map(({ track }) => track);
     const required = opened.destinations.filter((one) => one.required);
-    const least = (of: (one: (typeof required)[number]) => number): number => Math.min(...required.map(of));
+    const head = Math.min(...required.map((one) => one.head));
+    const headReadings = Math.min(...required.map((one) => one.headReadings));
     const torn = Math.max(...required.map((one) => one.torn));
-    const log = this.#start(
-      opened,
-      least(({ head }) => head),
-      least(({ headReadings }) => headReadings),
-      torn,
-    );
+    const log = this.#start(opened, { head, headReadings, torn });
     this.#recovered = log.track.pending(this.#endReadings);
     if (opened.removed > 0) log.track.count(opened.removed, 'removed');
     this.#log = { track: log.track, found: log.found + opened.removed };
   }
 
-  #start(opened: Opened, head: number, headReadings: number, torn: number): Omit<Way, 'name' | 'required'> {
-    const track = new Track(head, headReadings);
+  #start(opened: Opened, { head, headReadings, torn, seenMs }: Place): Omit<Way, 'name' | 'required'> {
+    const track = new Track(head, headReadings, seenMs);
     for (const loss of opened.lost) {
       if (loss.reason === 'torn-tail') continue;
       if (loss.told) track.forget(loss);

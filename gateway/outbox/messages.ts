@@ -106,6 +106,8 @@ export interface FoundLoss extends LostPart {
 export interface FoundPosition extends Position {
   /** Readings that it had not got, beyond the end of what is left of the log. */
   readonly torn: number;
+  /** Time of the last reading up to `head`; -Infinity when the log does not have it any more. */
+  readonly seenMs: number;
 }
 
 export interface Opened {

@@ -26,11 +26,11 @@ export function findLog(folder: string, state: State | undefined, settings: read
   const end = { sequence: recovered.nextSequence - 1, readings: recovered.readings };
   const torn = recovered.lost.find(({ reason, told }) => reason === 'torn-tail' && !told);
   const destinations = plan.destinations.map(({ settings: { name, required }, known: position }): FoundPosition => {
-    const found = position ? recovered.heads[former.indexOf(position)]! : state ? end : recovered.start;
-    const { sequence: head, readings: headReadings } = found;
+    const found: Mark = position ? recovered.heads[former.indexOf(position)]! : state ? end : recovered.start;
+    const { sequence: head, readings: headReadings, seenMs = Number.NEGATIVE_INFINITY } = found;
     const mark = position?.mark === undefined ? {} : { mark: position.mark };
     const behind = torn ? savedTrack(head, position, headReadings).open(torn) : [];
-    return { name, required, head, headReadings, ...mark, torn: readingsIn(behind) };
+    return { name, required, head, headReadings, ...mark, torn: readingsIn(behind), seenMs };
   });
   const gaps = new FoundGaps(state, recovered);
   const tracks = destinations.map(({ name, head, headReadings }, i) => {
@@ -96,7 +96,7 @@ class FoundGaps {
     const lowest = Math.min(...destinations.map(({ head }) => head));
     const ranges = lost.filter(({ told }) => !told).map((part) => [part.firstSequence, part.lastSequence] as const);
     return {
-      destinations: destinations.map(({ torn: _, ...position }) => position),
+      destinations: destinations.map(({ torn: _, seenMs: __, ...position }) => position),
       // Those that reached the log travel with it.
       gaps: [...(state?.gaps ?? []).filter((gap) => gap.id > lastGapId), ...this.#made],
       lastGapId: this.#lastId,

@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readdirSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { type BlockHeader, entriesOf, gapOf, headerBytes } from './block.ts';
+import { type BlockHeader, type EventEntry, entriesOf, gapOf, headerBytes } from './block.ts';
 import type { FoundLoss, SegmentState, StoredGap } from './messages.ts';
 import { FileWindow, scan, segmentName, segmentNumber } from './segment.ts';
 import type { State } from './state-file.ts';
@@ -20,6 +20,8 @@ export interface LogSegment extends Extent {
 export interface Mark {
   readonly sequence: number;
   readonly readings: number;
+  /** Time of the last reading up to there, as far as the log still has it. */
+  readonly seenMs?: number;
 }
 
 export interface Recovered {
@@ -73,6 +75,7 @@ class Head {
   readonly sequence: number;
   #readings: number;
   #most = Number.POSITIVE_INFINITY;
+  #seenMs = Number.NEGATIVE_INFINITY;
 
   constructor({ sequence, readings }: Mark) {
     this.sequence = sequence;
@@ -81,25 +84,29 @@ class Head {
 
   /** Blocks in order. */
   pass(header: BlockHeader, meta: () => Uint8Array): void {
-    const through = header.readingsBefore + header.readings;
-    if (header.lastSequence <= this.sequence) this.#readings = Math.max(this.#readings, through);
-    else if (header.firstSequence > this.sequence) this.#most = Math.min(this.#most, header.readingsBefore);
-    else this.#most = this.#readings = header.readingsBefore + inside(header, meta, this.sequence + 1 - header.firstSequence);
+    if (header.firstSequence > this.sequence) {
+      this.#most = Math.min(this.#most, header.readingsBefore);
+      return;
+    }
+    const within = header.lastSequence > this.sequence;
+    const passed = within ? firstOf(header, meta, this.sequence + 1 - header.firstSequence) : [header];
+    const through = passed.reduce((sum, { readings }) => sum + readings, header.readingsBefore);
+    if (within) this.#most = this.#readings = through;
+    else this.#readings = Math.max(this.#readings, through);
+    this.#seenMs = passed.at(-1)?.toMs ?? this.#seenMs;
   }
 
   mark(readingsInLog: number): Mark {
-    return { sequence: this.sequence, readings: Math.min(this.#readings, this.#most, readingsInLog) };
+    return { sequence: this.sequence, readings: Math.min(this.#readings, this.#most, readingsInLog), seenMs: this.#seenMs };
   }
 }
 
-/** Readings of the first events of a block; none when its table is damaged, then all of it comes again. */
-function inside(header: BlockHeader, meta: () => Uint8Array, events: number): number {
+/** The first events of a block; none when its table is damaged, then all of it comes again. */
+function firstOf(header: BlockHeader, meta: () => Uint8Array, events: number): readonly EventEntry[] {
   try {
-    return entriesOf(header, meta())
-      .slice(0, events)
-      .reduce((sum, entry) => sum + entry.readings, 0);
+    return entriesOf(header, meta()).slice(0, events);
   } catch {
-    return 0;
+    return [];
   }
 }
 

@@ -17,14 +17,15 @@ export const readingsIn = (extents: readonly Extent[]): number =>
 export class Track {
   #sequence: number;
   #readings: number;
-  #seenMs = Number.NEGATIVE_INFINITY;
+  #seenMs: number;
   /** Behind the position, in order, apart from each other. Nearly always empty. */
   #lost: Extent[] = [];
   #acked = 0;
   #dropped = 0;
   readonly #droppedBy: Record<string, number> = {};
 
-  constructor(sequence: number, readings: number) {
+  constructor(sequence: number, readings: number, seenMs = Number.NEGATIVE_INFINITY) {
+    this.#seenMs = seenMs;
     this.#sequence = sequence;
     this.#readings = readings;
   }
@@ -39,7 +40,7 @@ export class Track {
     return this.#readings;
   }
 
-  /** Time of the last reading that was finished in this life. */
+  /** Time of the last reading that is finished; -Infinity when nobody knows. */
   get seenMs(): number {
     return this.#seenMs;
   }

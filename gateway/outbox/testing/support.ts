@@ -92,7 +92,7 @@ export const [cloud, plant, extra] = [
 ] as const;
 
 /** Takes and acknowledges up to the last number that was given out, and what a gap record adds a moment later. */
-export async function drained(outbox: Outbox, name: string, quietMs = 80): Promise<TestEvent[]> {
+export async function drained(outbox: Outbox, name: string, quietMs = 150): Promise<TestEvent[]> {
   const events: TestEvent[] = [];
   const cursor = outbox.cursor(name);
   for (;;) {
