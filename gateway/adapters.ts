@@ -24,6 +24,8 @@ export const installedAdapters: readonly Adapter[] = [
  */
 export async function loadAdapters(names: readonly string[], baseFolder: string): Promise<readonly Adapter[]> {
   const all = [...installedAdapters];
+  // Foreign adapters import `dragoman/adapter`, and must get this very program.
+  if (names.length > 0) (await import('../adapters/offer-kit.ts')).offerKit();
   for (const name of names) {
     const adapter = await loadAdapter(name, baseFolder);
     if (all.some((one) => one.name === adapter.name)) {

@@ -32,6 +32,11 @@ function exitCodeOf(error: CommanderError): number {
   return error.code.startsWith('commander.') ? 2 : error.exitCode;
 }
 
+/** Not variadic: what follows the option is a path again. */
+function collect(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value];
+}
+
 function examples(...lines: readonly string[]): string {
   return `\nExample${lines.length > 1 ? 's' : ''}:\n${lines.map((line) => `  $ ${line}`).join('\n')}\n`;
 }
@@ -58,7 +63,12 @@ function buildProgram(finish: (code: number) => void): Command {
     .description('Reports every problem of the mapping files, and runs their samples. Needs no machine.')
     .argument('<path...>', 'mapping files or folders')
     .option('--json', 'problems as one JSON array')
-    .option('--adapter <name...>', 'adapters that do not come with Dragoman: packages, or folders that begin with ./')
+    .option(
+      '--adapter <name>',
+      'an adapter that does not come with Dragoman, a package or a folder that begins with ./; may be repeated',
+      collect,
+      [],
+    )
     .addHelpText('after', examples('dragoman check mappings/', 'dragoman check --json mappings/cooker-1.yaml'))
     .action(async (paths, options) => finish(await (await import('./commands/check.ts')).check(paths, options)));
 
@@ -68,7 +78,12 @@ function buildProgram(finish: (code: number) => void): Command {
     .description('Runs the samples of the mapping files: raw values in, expected readings out, each step shown where they differ.')
     .argument('<path...>', 'mapping files or folders')
     .option('--json', 'results as one JSON array')
-    .option('--adapter <name...>', 'adapters that do not come with Dragoman: packages, or folders that begin with ./')
+    .option(
+      '--adapter <name>',
+      'an adapter that does not come with Dragoman, a package or a folder that begins with ./; may be repeated',
+      collect,
+      [],
+    )
     .addHelpText('after', examples('dragoman test mappings/cooker-1.yaml'))
     .action(async (paths, options) => finish(await (await import('./commands/check.ts')).testSamples(paths, options)));
 
@@ -82,7 +97,12 @@ function buildProgram(finish: (code: number) => void): Command {
     .option('--equipment <id...>', 'only these machines')
     .option('--data <dir>', 'folder with the certificates and secrets of the gateway', './data')
     .option('--json', 'readings as one JSON array')
-    .option('--adapter <name...>', 'adapters that do not come with Dragoman: packages, or folders that begin with ./')
+    .option(
+      '--adapter <name>',
+      'an adapter that does not come with Dragoman, a package or a folder that begins with ./; may be repeated',
+      collect,
+      [],
+    )
     .addHelpText('after', examples('dragoman read mappings/cooker-1.yaml', 'dragoman read mappings --equipment mixer-1 --json'))
     .action(async (paths, options) => finish(await (await import('./commands/read.ts')).read(paths, options)));
 
@@ -94,7 +114,12 @@ function buildProgram(finish: (code: number) => void): Command {
     .option('--equipment <id...>', 'only these machines')
     .option('--data <dir>', 'folder with the certificates and secrets of the gateway', './data')
     .option('--json', 'one reading a line, as JSON')
-    .option('--adapter <name...>', 'adapters that do not come with Dragoman: packages, or folders that begin with ./')
+    .option(
+      '--adapter <name>',
+      'an adapter that does not come with Dragoman, a package or a folder that begins with ./; may be repeated',
+      collect,
+      [],
+    )
     .addHelpText('after', examples('dragoman watch mappings/cooker-1.yaml'))
     .action(async (paths, options) => finish(await (await import('./commands/watch.ts')).watch(paths, options)));
 
@@ -124,7 +149,9 @@ function buildProgram(finish: (code: number) => void): Command {
   program
     .command('simulate')
     .summary('run a simulated machine')
-    .description('Runs one of the machines of the demo until Ctrl-C: cooker (Modbus TCP), mixer (OPC UA), sensor (MQTT, with its broker), conveyor (AMQP 1.0, connects to a gateway that listens).')
+    .description(
+      'Runs one of the machines of the demo until Ctrl-C: cooker (Modbus TCP), mixer (OPC UA), sensor (MQTT, with its broker), conveyor (AMQP 1.0, connects to a gateway that listens).',
+    )
     .argument('<machine>', 'cooker, mixer, sensor or conveyor')
     .option('--port <port>', 'port to listen on, or to connect to (default: 5020, 4840, 1883, 5672)')
     .option('--listen <address>', 'address to listen on, or to connect to', '127.0.0.1')
@@ -136,7 +163,9 @@ function buildProgram(finish: (code: number) => void): Command {
   program
     .command('demo')
     .summary('run a small candy factory')
-    .description('Brings up a cooker (Modbus TCP), a mixer (OPC UA), a sensor (MQTT), a conveyor (AMQP), the embedded hub and the gateway between them, until Ctrl-C.')
+    .description(
+      'Brings up a cooker (Modbus TCP), a mixer (OPC UA), a sensor (MQTT), a conveyor (AMQP), the embedded hub and the gateway between them, until Ctrl-C.',
+    )
     .option('--data <dir>', 'folder for everything that the demo keeps', './data/demo')
     .addHelpText('after', examples('dragoman demo'))
     .action(async (options) => finish(await (await import('./commands/demo.ts')).demo(options)));

@@ -192,3 +192,16 @@ test('no raw value makes a converter throw or a number that is none leave; every
     { numRuns: 5_000 },
   );
 });
+
+test.for([
+  ['plain, digits kept', {}, '90071992547409.93', '90071992547409.93'],
+  ['scaled exactly', { linear: { factor: rational(1n, 100n), offset: rational(0n) } }, '9007199254740993.5', '90071992547409.935'],
+  ['a number where a double carries it', { linear: { factor: rational(1n, 10n), offset: rational(0n) } }, '231.7', 23.17],
+  ['rounded', { round: 1 }, '0.25', 0.3],
+  ['not a number', { round: 1 }, 'n/a', undefined],
+] as const)('a decimal as text: %s', ([, meaning, raw, expected]) => {
+  const out = { value: undefined, type: undefined, quality: 'bad', state: undefined } as Converted;
+  converterOf(meaning as Meaning)(raw, 'decimal', undefined, out);
+  expect(out.value).toBe(expected);
+  expect(out.type).toBe(typeof expected === 'string' ? 'decimal' : undefined);
+});

@@ -2,8 +2,9 @@ import type { SampleState } from '../../model/sample.ts';
 import type { RawValue, Scalar, Value, ValueType } from '../../model/value.ts';
 import type { Converted, Converter } from '../equipment.ts';
 import { enumStep, fieldStep, flagsStep, invalidTest } from './integers.ts';
-import { linearMap } from './linear.ts';
+import { decimalMap, linearMap } from './linear.ts';
 import { type Meaning, meaningKey } from './meaning.ts';
+import { parseDecimal } from './rational.ts';
 import { found } from './states.ts';
 
 function bad(out: Converted, state: SampleState): Converted {
@@ -82,6 +83,7 @@ type ScalarConverter = (raw: Scalar, rawType: ValueType | undefined, state: Samp
 function numberConverter({ linear, round, range }: Meaning): ScalarConverter {
   const map = linear || round !== undefined ? linearMap(linear ?? identityMap, round) : undefined;
   const numeric = map !== undefined;
+  const decimal = decimalMap(linear ?? identityMap, round);
   const lowest = range?.[0] ?? Number.NEGATIVE_INFINITY;
   const highest = range?.[1] ?? Number.POSITIVE_INFINITY;
   // A range alone does not make text wrong: where only the machine knows the type, it judges numbers only.
@@ -100,8 +102,15 @@ function numberConverter({ linear, round, range }: Meaning): ScalarConverter {
       const type = typeof value === 'bigint' ? bigType(rawType, raw) : typeof value === 'string' ? 'decimal' : undefined;
       return usable(out, value, type, state, own);
     }
+    if (typeof raw === 'string' && rawType === 'decimal') {
+      const value = numeric ? decimal(raw) : parseDecimal(raw) && raw;
+      if (value === undefined) return bad(out, found.notNumeric);
+      const comparable = Number(value);
+      const own = comparable < lowest || comparable > highest ? found.outside : undefined;
+      return usable(out, value, typeof value === 'string' ? 'decimal' : undefined, state, own);
+    }
     if (numeric) return bad(out, found.notNumeric);
-    return usable(out, raw, rawType === 'datetime' || rawType === 'decimal' ? rawType : undefined, state, undefined);
+    return usable(out, raw, rawType === 'datetime' ? rawType : undefined, state, undefined);
   };
 }
 

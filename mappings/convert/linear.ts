@@ -4,7 +4,9 @@ import {
   decimalsOf,
   decimalText,
   divide,
+  formatRational,
   multiply,
+  parseDecimal,
   type Rational,
   rational,
   roundedQuotient,
@@ -44,6 +46,18 @@ export interface LinearMap {
   number(raw: number): number;
   /** A number where a double carries every digit, else the digits as text. */
   bigint(raw: bigint): number | string;
+}
+
+/** The same for decimals written as text, digit by digit; undefined for text that is none. A number where a double carries every digit. */
+export function decimalMap(linear: Linear, decimals: number | undefined): (raw: string) => number | string | undefined {
+  return (raw) => {
+    const exact = parseDecimal(raw);
+    if (!exact) return undefined;
+    const value = applyExactly(linear, exact);
+    const step = 10n ** BigInt(decimals ?? 0);
+    const text = formatRational(decimals === undefined ? value : rational(roundedQuotient(value.n * step, value.d), step));
+    return text.replace(/^-?0*\.?0*|\./g, '').length <= 15 ? Number(text) : text;
+  };
 }
 
 const limit = Number.MAX_SAFE_INTEGER;

@@ -79,6 +79,7 @@ function runOne(
 ): { readonly out: Converted; readonly trace: string } | undefined {
   if (!sample) return undefined;
   const out: Converted = { value: undefined, type: undefined, quality: 'bad', state: undefined };
-  point.convert(sample.raw as never, point.rawType, undefined, out);
-  return { out, trace: `${sample.shown} -> ${traceConversion(sample.raw, point.rawType, meaning, keys, point.unit, out)}` };
+  const type = sample.type ?? point.rawType;
+  point.convert(sample.raw as never, type, sample.state, out);
+  return { out, trace: `${sample.shown} -> ${traceConversion(sample.raw, type, meaning, keys, point.unit, out)}` };
 }
