@@ -6,6 +6,7 @@ import { type HubLink, openHubLink } from '../hub-link.ts';
 import type { CursorCounters, OutboxCursor } from '../outbox/contract.ts';
 import type { DeadLetters } from './dead-letters.ts';
 import { Pace } from './pace.ts';
+import { selectedPlant } from './selected-plant.ts';
 import { selector } from './selection.ts';
 import type { DestinationConfig } from './settings.ts';
 import { type Translator, translating, unchanged } from './translator.ts';
@@ -33,10 +34,11 @@ export class Destination implements AsyncDisposable {
   static async open(
     config: DestinationConfig,
     cursor: OutboxCursor,
-    context: HubContext,
+    whole: HubContext,
     letters: DeadLetters,
     signal: AbortSignal,
   ): Promise<Destination> {
+    const context = config.select ? { ...whole, plant: selectedPlant(whole.plant, config.select) } : whole;
     const link = await openHubLink(config, context, signal);
     const log: Log = context.log;
     const forwarder = new Forwarder({
