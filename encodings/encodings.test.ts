@@ -121,6 +121,17 @@ describe.for(encodings.map((encoding) => ({ name: encoding.name, encoding })))('
     if (message) expect(message.about).toMatchObject({ equipment: 'gw-leeds-1', path: 'candyco/leeds', message: 'gap' });
   });
 
+  test('an event of a type from a later version passes whole, or is dropped', () => {
+    const later = { ...gap(5), type: 'dragoman.note.v2', data: { text: 'x' } } as never;
+    const messages = encode(encoding, [later], { grain: 'event', maxBodyBytes: 250_000 });
+    if (encoding.name !== 'cloudevents') expect(messages).toEqual([]);
+    else
+      expect(messages).toMatchObject([
+        { about: { equipment: 'cooker-1', path: 'candyco/leeds/kitchen/line-1', message: 'event' }, readings: 0 },
+      ]);
+    for (const message of messages) expect(JSON.parse(textOf(message))).toEqual(later);
+  });
+
   test('no events, no messages', () => {
     expect(encode(encoding, [])).toEqual([]);
   });

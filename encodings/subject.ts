@@ -6,9 +6,16 @@ export function isTelemetry(event: HubEvent): event is TelemetryEvent {
   return event.type === 'dragoman.telemetry.v1';
 }
 
-/** What an event is about. */
+export function isGap(event: HubEvent): event is GapEvent {
+  return event.type === 'dragoman.gap.v1';
+}
+
+/** What an event is about; of a type from a later version it is known only which machine. */
 export function subjectOf(event: HubEvent, context: EncodingContext): MessageSubject {
-  return isTelemetry(event) ? telemetrySubject(event) : gapSubject(event, context);
+  if (isTelemetry(event)) return telemetrySubject(event);
+  if (isGap(event)) return gapSubject(event, context);
+  const { subject, priority = 'telemetry' } = event as Pick<HubEvent, 'subject' | 'priority'>;
+  return { equipment: subject, path: plantIndex(context.plant).machine(subject)?.path ?? '', message: 'event', priority };
 }
 
 export function telemetrySubject({ data, priority = 'telemetry' }: TelemetryEvent): MessageSubject {

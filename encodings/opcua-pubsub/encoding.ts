@@ -4,7 +4,7 @@ import type { EncodedMessage, EncodeOptions, Encoder, Encoding, EncodingContext 
 import { pack } from '../packing/pack.ts';
 import type { Form, Section } from '../packing/section.ts';
 import { plantIndex } from '../plant-index.ts';
-import { isTelemetry, subjectOf } from '../subject.ts';
+import { isGap, isTelemetry, subjectOf } from '../subject.ts';
 import { dataValueJson, valueJson } from './field.ts';
 import { metaDataMessage } from './metadata.ts';
 import { DataSetWriter, WriterIds } from './writer.ts';
@@ -80,7 +80,7 @@ class PubSubEncoder implements Encoder {
   }
 
   encode(events: readonly HubEvent[], options: EncodeOptions): readonly EncodedMessage[] {
-    const written = events.map((event) => ({ event, readings: readingsOf(event) }));
+    const written = events.filter((event) => isTelemetry(event) || isGap(event)).map((event) => ({ event, readings: readingsOf(event) }));
     // All fields of all data first, so that a writer describes itself once and not from event to event.
     const used = new Map<DataSetWriter, HubEvent>();
     for (const { event, readings } of written) this.#admit(event, readings, used);

@@ -57,6 +57,13 @@ describe.skipIf(!pythonHere.ok)(titled('resolved as RFC 8428 says, by a resolver
       t: '1795507201.25',
       relative: false,
     },
+    {
+      what: 'the last second that would be relative',
+      rest: { time: '1978-07-04T21:24:15.000Z', received: noon },
+      t: '1795507201.25',
+      relative: false,
+    },
+    { what: 'the first second that is not', rest: { time: '1978-07-04T21:24:16.000Z', received: noon }, t: '268435456', relative: false },
     { what: 'a gateway without a clock: now', rest: { time: '1970-01-01T00:05:00.000Z' }, t: '0', relative: true },
     { what: 'before the base', rest: { time: '2026-11-24T08:00:00.0000001Z' }, t: '1795507200.0000001', relative: false },
   ])('$what', ({ rest, t, relative }) => {
