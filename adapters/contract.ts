@@ -1,6 +1,6 @@
 import type { AdapterLanguage } from '../mappings/language.ts';
 import type { SampleBatch } from '../model/sample.ts';
-import type { ValueType } from '../model/value.ts';
+import type { RawValue, ValueType } from '../model/value.ts';
 
 /** One protocol. The definition loads nothing heavy; `load` brings in the protocol library. */
 export interface Adapter<Settings = unknown, Address = unknown> extends AdapterLanguage<Settings, Address> {
@@ -62,6 +62,18 @@ export interface Connection<Address = unknown> extends AsyncDisposable {
   observe(points: readonly ObservedPoint<Address>[], signal: AbortSignal): AsyncIterable<SampleBatch>;
   /** Reads each point once, now. One sample for each point, in any grouping of batches. */
   read(points: readonly ObservedPoint<Address>[], signal: AbortSignal): Promise<readonly SampleBatch[]>;
+  /**
+   * Writes one raw value to one point; absent: this adapter cannot write. One attempt, never repeated inside. Resolves `done` when the machine
+   * confirmed, `refused` when it said no (with its reason), `unknown` when it may or may not have taken it (time-out or link lost
+   * after sending). Rejects with NotConnectedError when nothing was sent. Goes before polls of the same wire.
+   */
+  write?(point: ObservedPoint<Address>, raw: RawValue, signal: AbortSignal): Promise<WriteResult>;
   /** Counters for health and bench; names are stable (`requests`, `latePolls`, `timeouts`, `bisections`, …). */
   counters(): Readonly<Record<string, number>>;
+}
+
+export interface WriteResult {
+  readonly outcome: 'done' | 'refused' | 'unknown';
+  /** For the person who asked: what the machine said, or what was waited for. */
+  readonly reason?: string;
 }

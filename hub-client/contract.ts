@@ -50,6 +50,8 @@ export interface HubSession extends AsyncDisposable {
    * A session that has this gets no `send`.
    */
   sendEvents?(events: readonly HubEvent[]): Promise<void>;
+  /** Twin, methods and commands, where the hub has them (kinds that set `control`). */
+  readonly control?: HubControl;
   /** Resolves, with the reason, when the session is over: link lost, dropped by the hub, disposed. Never rejects. */
   readonly closed: Promise<Error | undefined>;
 }
@@ -70,4 +72,54 @@ export interface HubMessage {
   readonly about?: MessageSubject;
   /** It may stay on its topic as the last value. */
   readonly retain?: boolean;
+}
+
+/** A JSON object as it stands in a twin. */
+export type TwinObject = { readonly [key: string]: unknown };
+
+/** As the hub holds it. `$version` rises with each change of the section; `$metadata` is left out. */
+export interface HubTwin {
+  readonly desired: TwinObject & { readonly $version: number };
+  readonly reported: TwinObject & { readonly $version: number };
+}
+
+/**
+ * The way back, over the same connection. Handlers are set once, right after connect, before the first `twin()`; what arrives before that
+ * waits. A handler that throws is answered for it (method: 500), never ends the session.
+ */
+export interface HubControl {
+  /** The whole twin, now. Rejects with NotConnectedError when the link goes first or no answer comes in time. */
+  twin(): Promise<HubTwin>;
+  /**
+   * Merge patch of reported properties (null removes). Resolves with the new `$version`. Rejects with NotConnectedError (unknown whether it was
+   * taken: send again), or with a GatewayError `never` when the hub refuses this patch (too large, too deep).
+   */
+  report(patch: TwinObject): Promise<number>;
+  /** Merge patches of desired properties, in the order of their `$version`; a version that was seen already is not given again. */
+  onDesired(handler: (patch: TwinObject & { readonly $version: number }) => void): void;
+  /** Direct methods. The result is sent when the promise resolves; within the time-out that the caller gave, if it says one. */
+  onMethod(handler: (call: MethodCall) => Promise<MethodResult>): void;
+  /** Cloud-to-device messages; taken from the hub's queue (acknowledged) when the promise resolves, kept there when it rejects. */
+  onMessage(handler: (message: CloudMessage) => Promise<void>): void;
+}
+
+export interface MethodCall {
+  readonly name: string;
+  /** Parsed JSON; undefined when it was none, then `raw` has the text. */
+  readonly payload: unknown;
+  readonly raw: string;
+  /** Of the hub; for logs and the audit. */
+  readonly requestId: string;
+}
+
+export interface MethodResult {
+  /** As HTTP: 200 done, 400 bad request, 404 no such method, 409 refused, 500 failed. */
+  readonly status: number;
+  readonly payload?: unknown;
+}
+
+export interface CloudMessage {
+  readonly id: string | undefined;
+  readonly body: Uint8Array;
+  readonly properties: Readonly<Record<string, string>>;
 }
