@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { addressTemplate } from '../delivery/template.ts';
-import { type Broker, type BrokerKind, notationOf, queueToCheck, recognise, targetOptions, unroutable } from './broker.ts';
+import { type Broker, notationOf, queueToCheck, recognise, targetOptions, unroutable } from './broker.ts';
 
 const rabbit = (major: number): Broker => ({ kind: 'rabbitmq', name: `RabbitMQ ${major}.0`, major });
 const generic: Broker = { kind: 'generic', name: 'x', major: undefined };
@@ -59,12 +59,13 @@ test('a queue that RabbitMQ declares is durable; Artemis is asked for a queue', 
   expect(targetOptions(generic, false)).toEqual({});
 });
 
-test.for<{ kind: BrokerKind; address: string }>([
-  { kind: 'rabbitmq', address: '/queue/candyco.leeds%20north.cooker-1' },
-  { kind: 'artemis', address: '/queue/candyco.leeds north.cooker-1' },
-  { kind: 'servicebus', address: '/queue/candyco/leeds north.cooker-1' },
-])('a path in an address of $kind', ({ kind, address }) => {
-  const template = addressTemplate('/queue/{path}.{equipment}', notationOf(kind));
-  const about = { equipment: 'cooker-1', path: 'candyco/leeds north', message: 'm', priority: 'state' } as const;
+test.for([
+  { broker: rabbit(3), address: '/queue/candyco.l%C3%BCbeck north.cooker-1' },
+  { broker: rabbit(4), address: '/queue/candyco.l%C3%BCbeck%20north.cooker-1' },
+  { broker: { kind: 'artemis', name: 'Artemis', major: 2 } as const, address: '/queue/candyco.lübeck north.cooker-1' },
+  { broker: generic, address: '/queue/candyco/lübeck north.cooker-1' },
+])('a path in an address of $broker.name', ({ broker, address }) => {
+  const template = addressTemplate('/queue/{path}.{equipment}', notationOf(broker));
+  const about = { equipment: 'cooker-1', path: 'candyco/lübeck north', message: 'm', priority: 'state' } as const;
   expect(template.fill({ gateway: 'g', source: '/s' }, about)).toBe(address);
 });

@@ -65,11 +65,14 @@ export function targetOptions({ kind }: Broker, allowUnroutable: boolean): Reado
 }
 
 /** How a value is written inside an address, and what stands between the levels of a path. */
-export function notationOf(kind: BrokerKind): { readonly escape: (value: string) => string; readonly separator: string } {
-  if (kind === 'rabbitmq') return { escape: encodeURIComponent, separator: '.' };
+export function notationOf({ kind, major }: Broker): { readonly escape: (value: string) => string; readonly separator: string } {
+  if (kind === 'rabbitmq') return { escape: (major ?? 3) < 4 ? asRabbit3 : encodeURIComponent, separator: '.' };
   if (kind === 'artemis') return { escape: (value) => value.replace(/[.#*:]/g, '_'), separator: '.' };
   return { escape: (value) => value, separator: '/' };
 }
+
+/** It decodes %2F and takes every other escape as part of the name; letters beyond ASCII it spoils, so these stay escaped. */
+const asRabbit3 = (value: string): string => value.replace(/[^\x20-\x7e]|\//gu, encodeURIComponent);
 
 /** Order across the partitions of these is kept only for messages with the same key. */
 export const partitioned = (kind: BrokerKind): boolean => kind === 'servicebus' || kind === 'eventhubs';

@@ -40,7 +40,7 @@ describe.skipIf(!proton.ok)(titled('SAS over CBS, against Qpid Proton that check
       bench: {
         settings: settings(),
         shortLived: shortLived(),
-        taken: (count) => peer.until(() => peer.accepted().length >= count && peer.accepted()),
+        taken: (count) => peer.took(count),
         stall: () => peer.tell({ script: ['hold'] }),
         cut: () => peer[Symbol.asyncDispose](),
         [Symbol.asyncDispose]: () => peer[Symbol.asyncDispose](),
@@ -52,8 +52,9 @@ describe.skipIf(!proton.ok)(titled('SAS over CBS, against Qpid Proton that check
     const peer = await start();
     const session = await open(settings({ broker: 'eventhubs' }), { hub: connectionString(peer.port) });
     await session.send(hubMessage('m-1'));
+    await peer.saw(1);
     expect(peer.all<TokenSeen>('token')).toEqual([{ audience: 'sb://localhost/plant', status: 202, lifetime: expect.closeTo(3_600, -1) }]);
-    expect(peer.messages()).toMatchObject([
+    expect(await peer.saw(1)).toMatchObject([
       { address: 'plant', annotations: { 'x-opt-partition-key': 'gw-test-1' }, groupId: 'gw-test-1', properties: { gateway: 'gw-test-1' } },
     ]);
   });
@@ -68,6 +69,7 @@ describe.skipIf(!proton.ok)(titled('SAS over CBS, against Qpid Proton that check
     await session.send({ ...hubMessage('m-1'), about: about('a') });
     await session.send({ ...hubMessage('m-2'), about: about('b') });
     const audiences = () => peer.all<TokenSeen>('token').map(({ audience }) => audience);
+    await peer.took(2);
     expect(audiences()).toEqual(['sb://localhost/q-a', 'sb://localhost/q-b']);
     await peer.until(() => peer.all<string>('detached').filter((address) => address.startsWith('q-')).length === 2);
     const before = audiences().length;
@@ -116,8 +118,9 @@ describe.skipIf(!proton.ok)(titled('SAS over CBS, against Qpid Proton that check
       performance.now = realNow;
     });
     await peer.tell({ detach: ['amqp:link:detach-forced', 'the link was inactive for 10 minutes'] });
+    await peer.until(() => peer.all<string>('detached').includes('plant'));
     await session.send(hubMessage('m-2'));
-    expect(peer.accepted()).toEqual(['m-1', 'm-2']);
+    expect(await peer.took(2)).toEqual(['m-1', 'm-2']);
   });
 
   test.for([

@@ -59,7 +59,7 @@ function sessionOn(wire: Wire, endpoint: Endpoint, settings: AmqpSettings, conte
   const session: AmqpSession = new AmqpSession({
     wire,
     broker,
-    template: addressTemplate(address, notationOf(broker.kind)),
+    template: addressTemplate(address, notationOf(broker)),
     cbs,
     gateway: context.gateway,
     source: context.source,

@@ -11,6 +11,9 @@ export interface LinkOptions {
   readonly timeoutMs: number;
 }
 
+/** The reason of a refusal follows at once, if it does. */
+const refusalMs = 1_000;
+
 /** One link to one address, in a session of its own. It ends once and never comes back. */
 export interface SenderLink {
   /** Largest message in bytes, everything included; undefined when the broker names none. */
@@ -60,7 +63,7 @@ export function openSenderLink(wire: Wire, options: LinkOptions, signal: AbortSi
     };
     const abort = (): void =>
       end(new NotConnectedError('hub-session-over', `Attaching to ${where} was stopped.`, { retry: 'with-backoff' }));
-    const timer = setTimeout(
+    let timer = setTimeout(
       () => end(new NotConnectedError('hub-silent', `${where} did not answer within ${timeoutMs / 1000} s.`, { retry: 'with-backoff' })),
       timeoutMs,
     );
@@ -68,7 +71,11 @@ export function openSenderLink(wire: Wire, options: LinkOptions, signal: AbortSi
     const forget = wire.onLost(end);
     sender.on('sender_open', () => {
       // Without a target the broker refuses, and a detach that says why follows (part 2 §2.6.3).
-      if (!isTerminus(sender.target)) return;
+      if (!isTerminus(sender.target)) {
+        clearTimeout(timer);
+        timer = setTimeout(() => end(nowhere(where)), refusalMs);
+        return;
+      }
       const given = (sender.target as { address?: string | null }).address;
       if (given !== undefined && given !== null && given !== address) end(elsewhere(where, given));
       else {
@@ -160,6 +167,12 @@ function modification({ delivery }: EventContext): Outcome {
 }
 
 const text = (value: unknown): string | undefined => (value === undefined || value === null || value === '' ? undefined : String(value));
+
+const nowhere = (where: string): NotConnectedError =>
+  new NotConnectedError('hub-address', `The broker attached us to ${where} without a target, which is a refusal, and gave no reason.`, {
+    retry: 'after-fix',
+    hint: 'Check the address. A server of your own must echo the target of the attach (with rhea: receiver.set_target).',
+  });
 
 const elsewhere = (where: string, given: string): NotConnectedError =>
   new NotConnectedError('hub-address', `The broker attached us to "${given}" instead of ${where}.`, {

@@ -59,17 +59,20 @@ export async function startProtonPeer(options: PeerOptions = {}) {
       waiting.add(check);
       check();
     });
+  const accepted = (): readonly string[] =>
+    all<Received>('message')
+      .filter(({ how }) => how === 'accept' || how === 'accept-unsettled')
+      .map(({ id }) => id);
   await until(() => all('ready').length > 0);
   return {
     port,
     all,
     until,
     messages: () => all<Received>('message'),
-    /** Ids of what it accepted, in its order. */
-    accepted: () =>
-      all<Received>('message')
-        .filter(({ how }) => how === 'accept' || how === 'accept-unsettled')
-        .map(({ id }) => id),
+    /** Ids of what it accepted, as soon as there are so many. */
+    took: (count: number) => until(() => accepted().length >= count && accepted()),
+    /** What came, as soon as there is so much. */
+    saw: (count: number) => until(() => all<Received>('message').length >= count && all<Received>('message')),
     async tell(command: Readonly<Record<string, unknown>>): Promise<void> {
       const n = ++commands;
       child.stdin.write(`${JSON.stringify({ ...command, n })}\n`);

@@ -20,7 +20,7 @@ class Peer(MessagingHandler):
         self.script = options.get("script", ["accept"])
         self.credit = options.get("credit", 100)
         self.held, self.links, self.answers, self.tokens = [], [], {}, {}
-        self.connections = []
+        self.connections, self.closed = [], set()
 
     def on_start(self, event):
         self.injector = EventInjector()
@@ -111,8 +111,16 @@ class Peer(MessagingHandler):
                     event.link.flow(self.credit)
 
     def on_link_closing(self, event):
-        say(detached=event.link.remote_target.address if event.link.is_receiver else event.link.remote_source.address)
+        self.gone(event.link)
         event.link.close()
+
+    def on_link_closed(self, event):
+        self.gone(event.link)
+
+    def gone(self, link):
+        if link.name not in self.closed:
+            self.closed.add(link.name)
+            say(detached=link.remote_target.address if link.is_receiver else link.remote_source.address)
 
     def on_message(self, event):
         message, delivery, link = event.message, event.delivery, event.link
@@ -182,7 +190,7 @@ class Peer(MessagingHandler):
         say(token={"audience": audience, "status": status, "lifetime": int(fields["se"]) - time.time()})
         answer = Message(correlation_id=message.id, properties={"status-code": proton.int32(status), "status-description": why})
         link = self.answers.get(message.reply_to)
-        if link is not None and link.credit:
+        if link is not None:
             link.send(answer)
 
     def on_connection_closed(self, event):
