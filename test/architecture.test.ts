@@ -36,6 +36,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   '@bufbuild/protobuf': ['encodings/sparkplug'],
   'fast-xml-parser': ['adapters/payload'],
   'csv-parse': ['adapters/payload'],
+  fastify: ['hub'],
   'mqtt-packet': ['hub'],
   '@peculiar/x509': ['hub'],
   'reflect-metadata': ['hub'],
