@@ -12,10 +12,13 @@ export interface Contestant {
   start(): Promise<Running>;
 }
 
+/** Something whose use of the machine is shown. */
+export type Measured = Pick<BenchProcess, 'name' | 'usage'>;
+
 /** One contestant at work. Only `process` is measured; `helpers` (its hub, its counter) are shown beside it. */
 export interface Running extends AsyncDisposable {
   readonly process: BenchProcess;
-  readonly helpers?: readonly BenchProcess[];
+  readonly helpers?: readonly Measured[];
   /** Values so far, as the contestant counts them. */
   values(): Promise<number>;
   /** Values so far, as the far end counts them. */
@@ -27,6 +30,14 @@ export interface Running extends AsyncDisposable {
 export interface Window {
   readonly warmMs: number;
   readonly windowMs: number;
+}
+
+/** The part of what waits that is measured: what comes before `from` is warm-up. */
+export interface Span {
+  readonly from: number;
+  readonly to: number;
+  /** What a slow one has not done by then is not waited for. */
+  readonly withinMs: number;
 }
 
 export interface Measurement {
@@ -55,9 +66,9 @@ export interface Entry {
 /** Runs all contestants in turn, `repeats` times over, so that whatever the neighbours do falls on all alike. */
 export async function contest(
   contestants: readonly Contestant[],
-  generators: readonly BenchProcess[],
+  generators: readonly Measured[],
   repeats: number,
-  window: Window,
+  window: Window | Span,
   progress: (text: string) => void,
 ): Promise<Entry[]> {
   const runs = new Map<Contestant, Measurement[]>(contestants.map((contestant) => [contestant, []]));
@@ -65,19 +76,36 @@ export async function contest(
     for (const contestant of contestants) {
       progress(`${contestant.name}, ${repeat} of ${repeats}`);
       await using running = await contestant.start();
-      runs.get(contestant)!.push(await measure(running, generators, window));
+      runs
+        .get(contestant)!
+        .push('from' in window ? await measureSpan(running, generators, window) : await measure(running, generators, window));
     }
   }
   return contestants.map((contestant) => ({ name: contestant.name, role: contestant.role, runs: runs.get(contestant)! }));
 }
 
-export async function measure(running: Running, generators: readonly BenchProcess[], window: Window): Promise<Measurement> {
+export async function measure(running: Running, generators: readonly Measured[], window: Window): Promise<Measurement> {
   await sleep(window.warmMs);
+  return measureDuring(running, generators, () => sleep(window.windowMs));
+}
+
+/** For a contestant that works off what waits for it: from about its `from`th value to its `to`th. */
+export async function measureSpan(running: Running, generators: readonly Measured[], { from, to, withinMs }: Span): Promise<Measurement> {
+  const endMs = performance.now() + withinMs;
+  const reached = async (value: number): Promise<void> => {
+    while ((await running.values()) < value && performance.now() < endMs) await sleep(50);
+  };
+  await reached(from);
+  if ((await running.values()) >= to) throw new Error(`${running.process.name} was through with ${to} before it could be measured`);
+  return measureDuring(running, generators, () => reached(to));
+}
+
+async function measureDuring(running: Running, generators: readonly Measured[], wait: () => Promise<unknown>): Promise<Measurement> {
   const helpers = [...generators, ...(running.helpers ?? [])];
   const before = await look(running, helpers);
   const watch = watchLoad();
   const self = process.cpuUsage();
-  await sleep(window.windowMs);
+  await wait();
   const after = await look(running, helpers);
   const own = process.cpuUsage(self);
   const seconds = (after.atMs - before.atMs) / 1000;
@@ -99,7 +127,7 @@ export async function measure(running: Running, generators: readonly BenchProces
   };
 }
 
-async function look(running: Running, helpers: readonly BenchProcess[]) {
+async function look(running: Running, helpers: readonly Measured[]) {
   const values = await running.values();
   const usage = running.process.usage();
   const atMs = performance.now();

@@ -3,8 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stringify } from 'yaml';
 import { freePort } from '../../test/support/ports.ts';
-import type { Running } from './contest.ts';
-import type { HubEnd } from './hub-end.ts';
+import type { Measured, Running } from './contest.ts';
 import { type BenchProcess, startProcess } from './process.ts';
 import { node, root } from './tools.ts';
 
@@ -32,13 +31,21 @@ export interface GatewayProcess extends Running {
   status(): Promise<Status>;
 }
 
+/** Where the gateway sends to. */
+export interface Hub {
+  /** The `hub:` block of dragoman.yaml. */
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly broker: Measured;
+  readonly counter?: BenchProcess | undefined;
+}
+
 export interface GatewayOptions {
   readonly name: string;
   /** A fresh folder. */
   readonly folder: string;
   /** File name to text; written below `mappings/`. */
   readonly mappings: Readonly<Record<string, string>>;
-  readonly hub: HubEnd;
+  readonly hub: Hub;
   /** How many points the mappings make. */
   readonly points: number;
   /** `gateway/main.ts`, or the compiled one. */

@@ -4,13 +4,12 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { issue, makeCa } from '../../test/support/certificates.ts';
 import { freePort } from '../../test/support/ports.ts';
+import type { Hub } from './gateway.ts';
 import { type BenchProcess, startProcess } from './process.ts';
 import { bench, node, programPath } from './tools.ts';
 
 /** A broker with TLS that stands for the hub, and who counts what arrives there. */
-export interface HubEnd extends AsyncDisposable {
-  /** The `hub:` block of dragoman.yaml. */
-  readonly config: Readonly<Record<string, unknown>>;
+export interface HubEnd extends Hub, AsyncDisposable {
   readonly broker: BenchProcess;
   readonly counter: BenchProcess | undefined;
   /** Stops the broker and forgets what it held. */

@@ -33,7 +33,8 @@ export interface Bar {
   readonly reason?: string;
 }
 
-export function entryResult(entry: Entry): EntryResult {
+/** `unit` is what the contestants count. */
+export function entryResult(entry: Entry, unit = 'values'): EntryResult {
   const of = (pick: (run: Measurement) => number): number => median(entry.runs.map(pick));
   const totals = Object.fromEntries(Object.keys(entry.runs[0]?.totals ?? {}).map((name) => [name, of((run) => run.totals[name]!)]));
   const helpers = Object.keys(entry.runs[0]?.helpers ?? {}).map((name) => [`${name} CPU %`, of((run) => run.helpers[name]!)]);
@@ -42,7 +43,7 @@ export function entryResult(entry: Entry): EntryResult {
     role: entry.role,
     figures: {
       'CPU-s/M': of((run) => run.cpuPerMillion),
-      'values/s': of((run) => run.values / run.seconds),
+      [`${unit}/s`]: of((run) => run.values / run.seconds),
       ...(entry.runs[0]?.delivered === undefined ? {} : { 'far end/s': of((run) => run.delivered! / run.seconds) }),
       'CPU %': of((run) => run.cpuPercent),
       'RSS MB': of((run) => run.rssMB),

@@ -2,6 +2,7 @@ import { check } from './check.ts';
 import { drain } from './drain.ts';
 import { idle } from './idle.ts';
 import { image } from './image.ts';
+import { amqpIn, mqttIn } from './in.ts';
 import { kills } from './kills.ts';
 import { modbusAdapter } from './modbus-adapter.ts';
 import { modbusHub } from './modbus-hub.ts';
@@ -10,4 +11,4 @@ import type { Row } from './row.ts';
 import { scaling } from './scaling.ts';
 import { start } from './start.ts';
 
-export const rows: readonly Row[] = [modbusHub, modbusAdapter, opcuaHub, kills, drain, scaling, idle, start, image, check];
+export const rows: readonly Row[] = [modbusHub, modbusAdapter, opcuaHub, amqpIn, mqttIn, kills, drain, scaling, idle, start, image, check];

@@ -26,7 +26,7 @@ export const modbusAdapter: Row = {
     return {
       row: this.name,
       title: this.title,
-      entries: [...entries, ...fastEntries].map(entryResult),
+      entries: [...entries, ...fastEntries].map((entry) => entryResult(entry)),
       bars: [
         atMost(`≤ 1.5× ${theirs!.name}`, ratio(mine!, theirs!), 1.5, mine!, theirs!),
         atMost(`≤ 1.5× ${theirsFast!.name}`, ratio(mineFast!, theirsFast!), 1.5, mineFast!, theirsFast!),

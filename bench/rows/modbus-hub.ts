@@ -42,7 +42,7 @@ export const modbusHub: Row = {
     return {
       row: this.name,
       title: options.quick ? this.title.replace('100 000', String(base.points)) : this.title,
-      entries: entries.map(entryResult),
+      entries: entries.map((entry) => entryResult(entry)),
       bars: [
         atMost(`≤ 12× ${theirs!.name}, as compiled`, ratio(compiled!, theirs!), 12, compiled!, theirs!),
         atMost(`≤ 12× ${theirs!.name}, from sources`, ratio(sources!, theirs!), 12, sources!, theirs!),

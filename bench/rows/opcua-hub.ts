@@ -59,7 +59,7 @@ export const opcuaHub: Row = {
     return {
       row: this.name,
       title: this.title,
-      entries: entries.map(entryResult),
+      entries: entries.map((entry) => entryResult(entry)),
       bars: [
         atMost(`≤ 2.8× ${theirs!.name}`, ratio(durable!, theirs!), 2.8, durable!, theirs!),
         atLeast(
