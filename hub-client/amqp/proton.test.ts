@@ -225,6 +225,14 @@ describe.skipIf(!proton.ok)(titled('against Qpid Proton', proton), () => {
     });
   });
 
+  test('a broker that leaves the settling to us never fills the buffer of the library, which holds 2048', async () => {
+    const peer = await start({ script: ['accept-unsettled'], credit: 500 });
+    const session = await open(peer.port, { window: 500 });
+    const ids = Array.from({ length: 2_500 }, (_, n) => `m-${n}`);
+    await sendAll(session, ids);
+    expect(await peer.took(2_500)).toEqual(ids);
+  });
+
   describe('a broker that grants no credit', () => {
     test('is waited for, and nothing is lost', async () => {
       const peer = await start({ credit: 0 });

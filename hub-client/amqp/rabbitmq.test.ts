@@ -25,6 +25,8 @@ describe.skipIf(!rabbitmq.ok)(titled('against RabbitMQ 3', rabbitmq), () => {
   beforeAll(async () => {
     broker = await startRabbitMq();
     consumer = await connect091(`amqp://guest:guest@127.0.0.1:${broker.port}`);
+    // The last test kills the broker.
+    consumer.on('error', () => {});
   }, 120_000);
   afterAll(async () => {
     await consumer?.close().catch(() => {});
@@ -223,10 +225,6 @@ describe.skipIf(!rabbitmq.ok)(titled('against RabbitMQ 3', rabbitmq), () => {
         hint: expect.stringContaining('user and password'),
       });
       await expect(failed).rejects.not.toBeInstanceOf(NotConnectedError);
-    });
-
-    test('a password that is no ASCII is whole', async () => {
-      await expect(open({ address: '/queue/x' }, { guest: 'pässwörd-ß' })).rejects.toMatchObject({ code: 'hub-credentials' });
     });
 
     test('a virtual host that is not there', async () => {
