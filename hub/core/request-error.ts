@@ -1,0 +1,34 @@
+import { GatewayError } from '../../model/error.ts';
+
+/** The hub says no to a request, in the words of the service: a status as in HTTP, a name and a number for the case. */
+export class RequestError extends GatewayError {
+  readonly status: number;
+  /** `DeviceNotFound`: goes into `{"Message":"ErrorCode:DeviceNotFound;…"}`. */
+  readonly errorName: string;
+  /** 404001; goes into the `errorCode` of answers over MQTT. */
+  readonly errorCode: number;
+
+  constructor(kind: RequestErrorKind, message: string) {
+    const { status, errorCode } = requestErrors[kind];
+    super(kind, message, { retry: status >= 500 || status === 429 || kind === 'DeviceNotOnline' ? 'with-backoff' : 'never' });
+    this.status = status;
+    this.errorName = kind;
+    this.errorCode = errorCode;
+  }
+}
+
+const requestErrors = {
+  ArgumentInvalid: { status: 400, errorCode: 400004 },
+  DeviceNotFound: { status: 404, errorCode: 404001 },
+  ModuleNotFound: { status: 404, errorCode: 404010 },
+  DeviceNotOnline: { status: 404, errorCode: 404103 },
+  DeviceMaximumQueueDepthExceeded: { status: 403, errorCode: 403004 },
+  DeviceAlreadyExists: { status: 409, errorCode: 409001 },
+  ModuleAlreadyExistsOnDevice: { status: 409, errorCode: 409301 },
+  PreconditionFailed: { status: 412, errorCode: 412002 },
+  MessageTooLarge: { status: 413, errorCode: 413001 },
+  ServerError: { status: 500, errorCode: 500001 },
+  GatewayTimeout: { status: 504, errorCode: 504101 },
+} as const;
+
+export type RequestErrorKind = keyof typeof requestErrors;
