@@ -10,7 +10,7 @@ export class RequestError extends GatewayError {
 
   constructor(kind: RequestErrorKind, message: string) {
     const { status, errorCode } = requestErrors[kind];
-    super(kind, message, { retry: status >= 500 || status === 429 || kind === 'DeviceNotOnline' ? 'with-backoff' : 'never' });
+    super(kind, message, { retry: status >= 500 || kind === 'DeviceNotOnline' ? 'with-backoff' : 'never' });
     this.status = status;
     this.errorName = kind;
     this.errorCode = errorCode;
