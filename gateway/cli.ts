@@ -136,6 +136,23 @@ function buildProgram(finish: (code: number) => void): Command {
     .action(async (fingerprint, options) => finish(await (await import('./commands/trust.ts')).trust(fingerprint, options)));
 
   program
+    .command('call')
+    .summary('call a method of the running gateway')
+    .description('Calls a direct method of the gateway that runs on this machine, as a hub does. "methods" lists them.')
+    .argument('<name>', 'name of the method')
+    .argument('[payload]', 'JSON')
+    .option('--data <dir>', 'data folder of the gateway', './data')
+    .addHelpText(
+      'after',
+      examples(
+        'dragoman call methods',
+        `dragoman call read '{"equipment":"cooker-1"}'`,
+        'dragoman call log-level \'{"level":"debug","for":"10m"}\'',
+      ),
+    )
+    .action(async (name, payload, options) => finish(await (await import('./commands/call.ts')).call(name, payload, options)));
+
+  program
     .command('dead-letters')
     .summary('show what hubs refused for good')
     .description('Lists the messages that a hub will never take, with its reason; with an id, shows the whole message.')

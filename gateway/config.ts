@@ -75,6 +75,14 @@ export const GatewayFile = z.strictObject({
     .prefault({}),
   batchFor: duration(0, 60_000).prefault('200ms').describe('Longest time that readings wait to be sent together'),
   shims: z.array(z.never({ error: 'shims are not in this version' })).default([]),
+  updateHost: z
+    .strictObject({
+      script: z.string().min(1).describe('Update script of the host, for /bin/sh; its signature lies beside it, SCRIPT.sig'),
+      signer: z.string().min(1).describe('Ed25519 public key that the script must be signed with, PEM'),
+      timeout: duration(1_000, 86_400_000).prefault('30m').describe('It is ended after this long'),
+    })
+    .optional()
+    .describe('What the method update-host may run'),
   api: z.strictObject({ listen: listen.prefault('127.0.0.1:8080') }).prefault({}),
   log: z.strictObject({ level: z.enum(logLevels).default('info') }).prefault({}),
 });

@@ -80,6 +80,11 @@ export class EquipmentLoop {
     };
   }
 
+  /** The open way to the machine, for a read or a write beside the observation; undefined while there is none. */
+  get connection(): Connection | undefined {
+    return this.#connection;
+  }
+
   async stop(): Promise<void> {
     this.#stop.abort();
     await this.#running;

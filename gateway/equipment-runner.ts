@@ -1,10 +1,13 @@
 import type { Adapter, ConnectContext } from '../adapters/contract.ts';
 import type { CompiledEquipment } from '../mappings/equipment.ts';
 import { machineOf } from '../mappings/patterns.ts';
+import { NotConnectedError } from '../model/error.ts';
+import type { Reading } from '../model/reading.ts';
 import type { Captures, SampleBatch, SampleState } from '../model/sample.ts';
 import { EquipmentLoop, type LoopState, type SampleSink } from './equipment-loop.ts';
 import { Losses } from './losses.ts';
 import { Machine, type MachineContext, tellLoss } from './machine.ts';
+import { MachinesSeen } from './machines-seen.ts';
 
 export interface RunnerContext extends MachineContext {
   readonly adapter: Adapter;
@@ -41,6 +44,18 @@ export class EquipmentRunner {
 
   start(): void {
     this.#loop.start();
+  }
+
+  /** Reads every point now, over the open connection, beside what is observed. Rejects with NotConnectedError while there is none. */
+  async readNow(signal: AbortSignal): Promise<ReadonlyMap<string, readonly Reading[]>> {
+    const { connection } = this.#loop;
+    if (!connection) {
+      const { reason = 'the connection is not open yet' } = this.#loop.state();
+      throw new NotConnectedError('equipment-away', `${this.#equipment.id}: ${reason}`, { retry: 'with-backoff' });
+    }
+    const seen = new MachinesSeen(this.#equipment, () => ({ add() {}, settle() {}, lost() {} }));
+    for (const batch of await connection.read(this.#equipment.points, signal)) seen.accept(batch);
+    return new Map(seen.pipelines.map(({ states }) => [states.equipment.id, states.readings()]));
   }
 
   /** Points changed, the connection did not: the wire stays open. */

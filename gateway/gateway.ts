@@ -4,6 +4,7 @@ import type { HubContext } from '../hub-client/contract.ts';
 import type { CompiledEquipment } from '../mappings/equipment.ts';
 import { GatewayError } from '../model/error.ts';
 import type { Problem } from '../model/problem.ts';
+import type { TelemetryReading } from '../model/telemetry.ts';
 import { loadAdapters } from './adapters.ts';
 import { eventOrigin, gapEvent } from './cloud-event.ts';
 import { type GatewayConfig, inConfigFolder } from './config.ts';
@@ -16,11 +17,20 @@ import type { Outbox } from './outbox/contract.ts';
 import { outboxIdentity } from './outbox-identity.ts';
 import { pause } from './pause.ts';
 import { RunningPlant } from './plant.ts';
+import { messageReading } from './reading-message.ts';
 import { isEmpty, planReload, type ReloadPlan } from './reload-plan.ts';
 import { secretOpener } from './secrets.ts';
+import { packageVersion } from './version.ts';
 
 const tickMs = 50;
 const machinesStopWithinMs = 700;
+const readNowMs = 20_000;
+
+export interface ReadNow {
+  /** By machine. */
+  readonly readings: Readonly<Record<string, readonly TelemetryReading[]>>;
+  readonly errors: Readonly<Record<string, string>>;
+}
 
 export interface ReloadResult {
   readonly plan: ReloadPlan;
@@ -78,6 +88,48 @@ export class Gateway implements AsyncDisposable {
       await gateway[Symbol.asyncDispose]();
       throw error;
     }
+  }
+
+  /** Reads machines now; a machine that cannot be read gets no entry but an error in `errors`. */
+  async readNow(equipment: readonly string[] | undefined): Promise<ReadNow> {
+    const wanted = equipment && new Set(equipment);
+    const chosen = [...this.#runners.values()].filter(
+      ({ equipment: { id }, machines }) => !wanted || wanted.has(id) || machines.some((machine) => wanted.has(machine.equipment.id)),
+    );
+    const readings: Record<string, readonly TelemetryReading[]> = {};
+    const errors: Record<string, string> = {};
+    await Promise.all(
+      chosen.map(async (runner) => {
+        try {
+          for (const [id, read] of await runner.readNow(AbortSignal.timeout(readNowMs)))
+            if (!wanted || wanted.has(id) || wanted.has(runner.equipment.id)) readings[id] = read.map(messageReading);
+        } catch (error) {
+          errors[runner.equipment.id] = error instanceof Error ? error.message : String(error);
+        }
+      }),
+    );
+    for (const id of wanted ?? []) if (!(id in readings) && !(id in errors)) errors[id] = 'there is no such machine';
+    return { readings, errors };
+  }
+
+  /** For `/points`: the latest reading of every point, by machine. */
+  points(): Readonly<Record<string, readonly TelemetryReading[]>> {
+    return Object.fromEntries(this.plant.machines().map(({ id }) => [id, this.plant.latest(id).map(messageReading)]));
+  }
+
+  /** For `info`: who this is. */
+  identity(): Readonly<Record<string, unknown>> {
+    const { gateway, path } = this.config;
+    return {
+      gateway,
+      path,
+      version: packageVersion(),
+      node: process.versions.node,
+      platform: `${process.platform} ${process.arch}`,
+      startedAt: new Date(this.#startedMs).toISOString(),
+      outbox: this.#parts.origin.outbox,
+      machines: this.equipment.length,
+    };
   }
 
   get destinations(): readonly { readonly name: string; readonly where: string }[] {

@@ -8,9 +8,9 @@ import { statuses } from '../../model/status.ts';
 import type { RawValue } from '../../model/value.ts';
 import { onInterrupt } from '../interrupt.ts';
 import { isoTime, isoTimeTicks } from '../iso-time.ts';
+import { MachinesSeen } from '../machines-seen.ts';
 import type { Pipeline } from '../pipeline.ts';
 import { valueText } from '../reading-text.ts';
-import { MachinesSeen } from './machines-seen.ts';
 import { commandContext, quietLog, type Selected, type Selection, selectEquipment } from './selection.ts';
 import { table } from './table.ts';
 

@@ -1,11 +1,17 @@
+import { randomUUID } from 'node:crypto';
 import { formatProblems } from '../../mappings/report.ts';
 import type { Problem } from '../../model/problem.ts';
-import { type GatewayConfig, loadConfig } from '../config.ts';
+import { apiToken, tellAddress } from '../api/access.ts';
+import { startApiServer } from '../api/server.ts';
+import { type GatewayConfig, inConfigFolder, loadConfig } from '../config.ts';
 import { Gateway, loadGatewayMappings, mappingPaths, outboxFolder, type ReloadResult } from '../gateway.ts';
 import { aborted, onInterrupt } from '../interrupt.ts';
 import { createLog } from '../log.ts';
+import { addDeviceMethods } from '../methods/device-methods.ts';
+import { LogBook, LogLevelForAWhile } from '../methods/log-book.ts';
+import { Methods } from '../methods/methods.ts';
+import type { HostUpdateSettings } from '../methods/update-host.ts';
 import { formatPlan } from '../reload-plan.ts';
-import { startStatusServer } from '../status-server.ts';
 import { trimAfterMs, trimHeap } from '../trim-heap.ts';
 import { packageVersion } from '../version.ts';
 import { watchFiles } from '../watch-files.ts';
@@ -26,19 +32,36 @@ export async function run(options: { config: string }): Promise<number> {
     process.stderr.write(`no machine to read: ${counted(set.files.length, 'mapping file')} found, none without errors\n`);
     return 1;
   }
-  const stop = onInterrupt();
-  const log = createLog(config.log.level);
+  const restart = new AbortController();
+  const stop = AbortSignal.any([onInterrupt(), restart.signal]);
+  const logBook = new LogBook();
+  const log = createLog(config.log.level, logBook);
+  using logLevel = new LogLevelForAWhile(log, config.log.level);
   const gateway = await Gateway.start(config, log, loaded, stop);
   try {
-    await using status = await startStatusServer(
-      config.api.listen,
-      () => {
+    const methods = new Methods(log);
+    addDeviceMethods(methods, {
+      identity: () => gateway.identity(),
+      restart: () => restart.abort(),
+      readNow: (equipment) => gateway.readNow(equipment),
+      logBook,
+      logLevel,
+      hostUpdate: hostUpdateOf(config),
+      onHostUpdate: (state) => log.info(state, 'update of the host'),
+    });
+    const dataFolder = inConfigFolder(config, config.data);
+    await using api = await startApiServer(config.api.listen, {
+      health: () => {
         const problems = gateway.problems();
         return { ok: problems.length === 0, problems };
       },
-      () => gateway.status(),
-    );
-    sayStart(config, gateway, set.fallbacks, status.url);
+      status: () => gateway.status(),
+      points: () => gateway.points(),
+      token: await apiToken(dataFolder),
+      call: (name, payload) => methods.call(name, payload, { who: 'token of the local API', from: 'local', requestId: randomUUID() }),
+    });
+    await tellAddress(dataFolder, api.url);
+    sayStart(config, gateway, set.fallbacks, api.url);
     const reload = (): void =>
       void gateway.reload().then(sayReload, (error: unknown) => log.error({ err: error }, 'reload failed, nothing changed'));
     using _watching = await watchFiles(mappingPaths(config), reload);
@@ -50,6 +73,17 @@ export async function run(options: { config: string }): Promise<number> {
     await gateway[Symbol.asyncDispose]();
   }
   return 0;
+}
+
+function hostUpdateOf(config: GatewayConfig): HostUpdateSettings | undefined {
+  const { updateHost } = config;
+  return (
+    updateHost && {
+      script: inConfigFolder(config, updateHost.script),
+      signer: inConfigFolder(config, updateHost.signer),
+      timeoutMs: updateHost.timeout,
+    }
+  );
 }
 
 function sayStart(config: GatewayConfig, gateway: Gateway, fallbacks: readonly string[], statusUrl: string): void {

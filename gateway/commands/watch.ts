@@ -1,8 +1,8 @@
 import { EquipmentLoop } from '../equipment-loop.ts';
 import { aborted, onInterrupt } from '../interrupt.ts';
 import { createLog } from '../log.ts';
+import { MachinesSeen } from '../machines-seen.ts';
 import type { Pipeline } from '../pipeline.ts';
-import { MachinesSeen } from './machines-seen.ts';
 import { shown, timeOf } from './read.ts';
 import { commandContext, type Selection, selectEquipment } from './selection.ts';
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { duration } from '../../mappings/keys.ts';
-import type { Reading } from '../../model/reading.ts';
+import type { TelemetryReading } from '../../model/telemetry.ts';
 import { logLevels } from '../log.ts';
 import type { LogBook, LogLevelForAWhile } from './log-book.ts';
 import { type Method, MethodRefusal, type Methods } from './methods.ts';
@@ -12,7 +12,10 @@ export interface DeviceMethodsContext {
   /** Ends the process in good order; whoever runs it starts it again. */
   readonly restart: () => void;
   /** Reads machines now, over the connections that are open. */
-  readonly readNow: (equipment: readonly string[] | undefined) => Promise<Readonly<Record<string, readonly Reading[]>>>;
+  readonly readNow: (equipment: readonly string[] | undefined) => Promise<{
+    readonly readings: Readonly<Record<string, readonly TelemetryReading[]>>;
+    readonly errors: Readonly<Record<string, string>>;
+  }>;
   readonly logBook: LogBook;
   readonly logLevel: LogLevelForAWhile;
   readonly hostUpdate: HostUpdateSettings | undefined;

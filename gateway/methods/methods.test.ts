@@ -24,7 +24,7 @@ function rig(more: Partial<DeviceMethodsContext> = {}) {
   const context: DeviceMethodsContext = {
     identity: () => ({ gateway: 'gw-1', version: '0.1.0' }),
     restart: vi.fn(),
-    readNow: async (equipment) => Object.fromEntries((equipment ?? ['a', 'b']).map((id) => [id, []])),
+    readNow: async (equipment) => ({ readings: Object.fromEntries((equipment ?? ['a', 'b']).map((id) => [id, []])), errors: {} }),
     logBook,
     logLevel: new LogLevelForAWhile(log, 'info'),
     hostUpdate: undefined,

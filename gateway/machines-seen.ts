@@ -1,8 +1,8 @@
-import type { CompiledEquipment } from '../../mappings/equipment.ts';
-import { machineOf } from '../../mappings/patterns.ts';
-import type { SampleBatch } from '../../model/sample.ts';
-import type { SampleSink } from '../equipment-loop.ts';
-import { Pipeline, type ReadingSink } from '../pipeline.ts';
+import type { CompiledEquipment } from '../mappings/equipment.ts';
+import { machineOf } from '../mappings/patterns.ts';
+import type { SampleBatch } from '../model/sample.ts';
+import type { SampleSink } from './equipment-loop.ts';
+import { Pipeline, type ReadingSink } from './pipeline.ts';
 
 /** The pipelines of one piece of equipment, where nothing is kept: one, or for a pattern one for each machine that makes itself known. */
 export class MachinesSeen implements SampleSink {
