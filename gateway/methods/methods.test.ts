@@ -71,8 +71,8 @@ test('says who it is, reads what is asked, restarts after the answer', async () 
   try {
     const { call, context } = rig();
     expect(await call('info')).toEqual({ status: 200, payload: { gateway: 'gw-1', version: '0.1.0' } });
-    expect(await call('read', { equipment: 'a' })).toEqual({ status: 200, payload: { a: [] } });
-    expect(await call('read')).toEqual({ status: 200, payload: { a: [], b: [] } });
+    expect(await call('read', { equipment: 'a' })).toEqual({ status: 200, payload: { readings: { a: [] }, errors: {} } });
+    expect(await call('read')).toEqual({ status: 200, payload: { readings: { a: [], b: [] }, errors: {} } });
     expect(await call('restart')).toMatchObject({ status: 200 });
     expect(context.restart).not.toHaveBeenCalled();
     vi.advanceTimersByTime(500);
