@@ -1,9 +1,10 @@
 import { createServer } from 'node:net';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { GatewayError, NotConnectedError } from '../../model/error.ts';
 import { hubContext, hubMessage } from '../../test/contract/hub-client.ts';
 import { freePort } from '../../test/support/ports.ts';
+import { tempFolder } from '../../test/support/temp.ts';
 import type { HubContext, HubMessage, HubSession } from '../contract.ts';
 import { connect } from './client.ts';
 import { mqtt } from './definition.ts';
@@ -20,7 +21,10 @@ async function peerOf(script: Partial<Script> = {}): Promise<Peer> {
   return peer;
 }
 
-async function sessionWith(port: number, more: object = {}, context: HubContext = hubContext('.')): Promise<HubSession> {
+const state = tempFolder();
+afterAll(() => state[Symbol.dispose]());
+
+async function sessionWith(port: number, more: object = {}, context: HubContext = hubContext(state.path)): Promise<HubSession> {
   const settings = mqtt.settings.parse({ url: `mqtt://127.0.0.1:${port}`, status: false, ...more });
   const session = await connect(settings, context, new AbortController().signal);
   leftovers.push(session);
