@@ -15,6 +15,8 @@ export function hubFiles(folder: string) {
     /** Held by the running hub, so that a second one cannot start on the same folder. */
     lock: join(folder, 'lock.db'),
     endpoint: join(folder, 'endpoint.json'),
+    /** Shared access policies with their keys. */
+    policies: join(folder, 'policies.json'),
   } as const;
 }
 
