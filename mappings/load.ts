@@ -91,16 +91,32 @@ function compileDocuments(file: string, text: string, languages: readonly Adapte
 
 /** Loads all mappings that `paths` name, files or folders. The order of files never matters. Rejects never; whatever is wrong is a problem. */
 export async function loadMappings(paths: readonly string[], languages: readonly AdapterLanguage[]): Promise<LoadResult> {
-  const { files, problems: listed } = await listYamlFiles(paths);
-  const compiled: Compiled[] = [];
-  for (const file of files) {
-    const text = await readYamlFile(file);
-    compiled.push(
-      typeof text === 'string' ? compileText(file, text, languages) : { equipment: [], problems: [text], samples: [], ids: [] },
-    );
-  }
+  const { texts, problems } = await readMappings(paths);
+  return compileMappings(texts, languages, problems);
+}
+
+/** The texts of all mapping files that `paths` name, by file, in order; for one that cannot be read, the problem it has. */
+export async function readMappings(
+  paths: readonly string[],
+): Promise<{ readonly texts: ReadonlyMap<string, string | Problem>; readonly problems: readonly Problem[] }> {
+  const { files, problems } = await listYamlFiles(paths);
+  const texts = new Map<string, string | Problem>();
+  for (const file of files) texts.set(file, await readYamlFile(file));
+  return { texts, problems };
+}
+
+/** Compiles files whose texts are at hand, as one set: what `loadMappings` does once it has read them. */
+export function compileMappings(
+  texts: ReadonlyMap<string, string | Problem>,
+  languages: readonly AdapterLanguage[],
+  listed: readonly Problem[] = [],
+): LoadResult {
+  const compiled = Array.from(texts, ([file, text]): Compiled => {
+    if (typeof text === 'string') return compileText(file, text, languages);
+    return { equipment: [], problems: [text], samples: [], ids: [] };
+  });
   const problems = [...listed, ...compiled.flatMap((each) => each.problems), ...duplicates(compiled.flatMap(({ ids }) => ids))];
-  return { ...withoutRefused(compiled, problems), files };
+  return { ...withoutRefused(compiled, problems), files: [...texts.keys()] };
 }
 
 function withoutRefused(compiled: readonly Compiled[], problems: readonly Problem[]): CompiledMapping {
