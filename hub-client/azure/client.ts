@@ -1,6 +1,7 @@
 import type { HubContext, HubSession } from '../contract.ts';
 import { addressOf } from '../delivery/unreachable.ts';
-import { type Identity, identify } from './credentials.ts';
+import { placeOf, refusal } from './connect-error.ts';
+import { type Identity, identify, tlsOf } from './credentials.ts';
 import type { AzureSettings } from './definition.ts';
 import { type Link, openLink } from './link.ts';
 import { percentEncode } from './percent.ts';
@@ -25,6 +26,8 @@ export async function connect(settings: AzureSettings, context: HubContext, sign
     maxBodyBytes: settings.maxMessage,
     compression: settings.compression,
     ackTimeoutMs: settings.ackTimeout,
+    answerTimeoutMs: settings.answerTimeout,
+    log: context.log,
     renewAfterMs: identity.proof.kind === 'sas' ? () => (token?.renewAtMs ?? 0) - performance.now() : undefined,
     // Secrets are read again: a key that was rotated on disk comes into use without a restart.
     reopen: async (stop) => {
@@ -33,16 +36,19 @@ export async function connect(settings: AzureSettings, context: HubContext, sign
       return open(fresh, token, settings, stop);
     },
     onRenewed: () => context.log.debug({ device: identity.deviceId }, 'hub token renewed'),
-    onStray: (topic) => context.log.warn({ topic }, 'the hub sent a message that nobody here asked for; it is lost'),
   });
 }
 
 function open(identity: Identity, token: Token | undefined, settings: AzureSettings, signal: AbortSignal): Promise<Link> {
   return openLink(
     {
-      identity,
+      place: placeOf(identity),
+      tls: tlsOf(identity),
+      clientId: identity.deviceId,
       username: usernameOf(identity),
       password: token?.text,
+      clean: false,
+      refused: (returnCode) => refusal(returnCode, identity, Date.now()),
       keepAliveMs: settings.keepAlive,
       timeoutMs: settings.connectTimeout,
     },

@@ -1,5 +1,5 @@
 import { GatewayError, NotConnectedError } from '../../model/error.ts';
-import { addressOf, clockHint, type Place as DeliveryPlace, unreachable as failedOnTheWay } from '../delivery/unreachable.ts';
+import { addressOf, clockHint, type Place as DeliveryPlace } from '../delivery/unreachable.ts';
 import type { Identity } from './credentials.ts';
 
 /** What an error text needs to know of the place. */
@@ -11,9 +11,6 @@ const words: DeliveryPlace['words'] = {
   noCa: 'A private hub needs ca: in the settings. For the real service: something between here and there (a proxy) answers in its name.',
   wrongCa: 'The file in ca: must hold the root that signed the certificate of this hub (of the embedded hub: ca.pem in its data folder).',
 };
-
-/** What failed before the CONNACK: name, route, port, TLS. `error` is what the socket or MQTT client gave. */
-export const unreachable = (error: unknown, place: Place, nowMs: number): GatewayError => failedOnTheWay(error, placeOf(place), nowMs);
 
 export function placeOf({ host, port, ca, proof }: Place): DeliveryPlace {
   return { host, port, ca: ca !== undefined, certificate: proof.kind === 'x509' ? proof.parsed : undefined, words };

@@ -2,6 +2,7 @@ import type { X509Certificate } from 'node:crypto';
 import { GatewayError } from '../../model/error.ts';
 import type { HubContext } from '../contract.ts';
 import { readCertificate, readRoot } from '../delivery/pem.ts';
+import type { TlsOptions } from '../delivery/socket.ts';
 import { deviceIdProblem, parseConnectionString, parseHost } from './connection-string.ts';
 import type { AzureSettings } from './definition.ts';
 import { decodeKey } from './sas.ts';
@@ -56,6 +57,12 @@ export async function identify(settings: AzureSettings, context: HubContext): Pr
     throw wrong('hub-device', `The device id ${problem}.`, 'The default is the id of the gateway; set deviceId in the settings.');
   const proof = settings.key ? await keyOf(await context.secret(settings.key)) : await x509(settings, context);
   return { hub: host, host, port, deviceId, ca, proof };
+}
+
+/** What the TLS socket is given. */
+export function tlsOf({ ca, proof }: Pick<Identity, 'ca' | 'proof'>): TlsOptions {
+  const own = proof.kind === 'x509' ? proof : { certificate: undefined, privateKey: undefined };
+  return { ca, certificate: own.certificate, privateKey: own.privateKey };
 }
 
 async function keyOf(text: string): Promise<Identity['proof']> {

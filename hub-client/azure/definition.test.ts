@@ -13,6 +13,7 @@ test('everything has a default that works', () => {
     keepAlive: 60_000,
     connectTimeout: 30_000,
     ackTimeout: 60_000,
+    answerTimeout: 30_000,
     window: 16,
     maxMessage: 240_000,
   });

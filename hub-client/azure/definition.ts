@@ -37,6 +37,7 @@ const AzureSettingsFields = z.strictObject({
   ackTimeout: duration(5_000, 600_000)
     .prefault('60s')
     .describe('A link on which messages wait and none is acknowledged for so long is lost'),
+  answerTimeout: duration(1_000, 300_000).prefault('30s').describe('For one answer of the device twin'),
   window: z.int().min(1).max(100).default(16).describe('Messages under way at once'),
   maxMessage: size(4_096, hardLimitBytes - 4_096, 'because IoT Hub takes 256 KiB with the properties')
     .prefault('240KB')

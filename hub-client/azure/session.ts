@@ -1,7 +1,9 @@
+import type { Log } from '../../adapters/contract.ts';
 import { NotConnectedError } from '../../model/error.ts';
 import type { HubMessage, HubSession } from '../contract.ts';
 import { type Compression, packed } from '../delivery/compression.ts';
 import { OrderedWindow } from '../delivery/ordered-window.ts';
+import { Control } from './control/control.ts';
 import type { Link } from './link.ts';
 import { checkSize, telemetryEnvelope } from './property-bag.ts';
 
@@ -14,14 +16,15 @@ export interface SessionOptions {
   readonly compression: Compression;
   /** A link on which messages wait and none is acknowledged for so long is lost. */
   readonly ackTimeoutMs: number;
+  /** For one answer of the twin. */
+  readonly answerTimeoutMs: number;
+  readonly log: Pick<Log, 'debug' | 'warn'>;
   /** When the token of a link that opens now must be replaced, in milliseconds from then; undefined for X.509. */
   readonly renewAfterMs: (() => number) | undefined;
   /** Opens the link that replaces the present one, with fresh credentials. */
   readonly reopen: (signal: AbortSignal) => Promise<Link>;
   /** A renewal was done. */
   readonly onRenewed?: () => void;
-  /** The hub sent something that nobody subscribed to in this life. */
-  readonly onStray?: (topic: string) => void;
 }
 
 /** Bound on bytes under way, beside the count. */
@@ -30,6 +33,8 @@ const maxInFlightBytes = 4 * 1024 * 1024;
 const graceMs = 300;
 /** How long the hub has to close its side after our DISCONNECT. */
 const closeMs = 500;
+/** How long a renewal waits for methods and commands at work and for answers of the twin; the old token lives a good while longer. */
+const quietMs = 5_000;
 
 /**
  * One life of one connection, over as many tokens as it lasts. IoT Hub allows one connection for each identity, so a
@@ -39,6 +44,7 @@ export class AzureSession implements HubSession {
   readonly window: number;
   readonly maxBodyBytes: number;
   readonly compression: Compression;
+  readonly control: Control;
   readonly closed: Promise<Error | undefined>;
 
   readonly #options: SessionOptions;
@@ -65,6 +71,8 @@ export class AzureSession implements HubSession {
       probe: () => this.#link?.probe(),
       overdue: (waiting) => this.#finish(this.#unacknowledged(waiting)),
     });
+    const { deviceId, at, answerTimeoutMs, log } = options;
+    this.control = new Control({ deviceId, at, answerTimeoutMs, log, fail: (reason) => this.#finish(reason) });
     this.#adopt(link);
   }
 
@@ -97,7 +105,7 @@ export class AzureSession implements HubSession {
 
   #adopt(link: Link): void {
     this.#link = link;
-    link.onMessage = (topic) => this.#options.onStray?.(topic);
+    this.control.attach(link);
     void link.lost.then((reason) => {
       if (this.#link === link) this.#finish(reason);
     });
@@ -107,10 +115,11 @@ export class AzureSession implements HubSession {
 
   async #renew(): Promise<void> {
     this.#sends.pause();
-    await this.#sends.drained();
+    await Promise.all([this.#sends.drained(), this.control.quiet(quietMs)]);
     const old = this.#link;
     if (this.#end || !old) return;
     this.#link = undefined;
+    this.control.detach();
     await old.end(closeMs);
     try {
       const link = await this.#options.reopen(this.#stop.signal);
@@ -144,6 +153,7 @@ export class AzureSession implements HubSession {
     const link = this.#link;
     this.#link = undefined;
     this.#sends.close(this.#end);
+    this.control.close(this.#end);
     this.#closed.resolve(reason);
     // A link that is only silent is still open; DISCONNECT tells the hub that nobody listens here any more.
     this.#ended = link?.end(closeMs);
