@@ -92,7 +92,7 @@ export class FileSession implements HubSession {
       const what = contentEncoding === 'utf-8' ? contentType : contentEncoding;
       const error = new NotConnectedError('hub-encoding', `${what} has no lines of text, so it cannot go into ${this.#options.folder}.`, {
         retry: 'after-fix',
-        hint: 'Choose another encoding: for this destination: cloudevents, flat, senml, opcua-pubsub or csv.',
+        hint: 'Choose another encoding for this destination: cloudevents, flat, senml, opcua-pubsub or csv.',
       });
       this.#finish(error);
       throw error;
