@@ -31,6 +31,8 @@ export interface GatewayProcess extends Running {
   status(): Promise<Status>;
 }
 
+export const gatewayId = 'bench';
+
 /** Where the gateway sends to. */
 export interface Hub {
   /** The `hub:` block of dragoman.yaml. */
@@ -85,7 +87,7 @@ export async function spawnGateway(options: GatewayOptions): Promise<{ readonly 
   for (const [file, text] of Object.entries(options.mappings)) writeFileSync(join(folder, 'mappings', file), text);
   const api = await freePort();
   const config = {
-    gateway: 'bench',
+    gateway: gatewayId,
     hub: options.hub.config,
     data: './data',
     api: { listen: `127.0.0.1:${api}` },

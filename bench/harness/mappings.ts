@@ -1,13 +1,16 @@
 /** Mapping files for the bench, as text. */
 
+/** The unit of the register at this place, whose value is then a tenth of what is read; undefined: plain. */
+export const scaledUnit = (at: number): string | undefined => (at % 4 === 3 ? 'A' : undefined);
+
 /**
  * A machine for each port, with `registers` uint16 points.
  * Every fourth point is scaled and has a unit, as in a real register table.
  */
 export function modbusMappings(ports: readonly number[], registers: number, every = '1s'): Record<string, string> {
   const points = Array.from({ length: registers }, (_, at) => {
-    const scaled = at % 4 === 3 ? ', scale: 0.1, unit: A' : '';
-    return `  p${at}: { at: holding ${at}, type: uint16${scaled} }`;
+    const unit = scaledUnit(at);
+    return `  p${at}: { at: holding ${at}, type: uint16${unit === undefined ? '' : `, scale: 0.1, unit: ${unit}`} }`;
   }).join('\n');
   const machine = (port: number, at: number): [string, string] => [
     `machine-${at + 1}.yaml`,

@@ -1,3 +1,4 @@
+import { backlog } from './backlog.ts';
 import { check } from './check.ts';
 import { drain } from './drain.ts';
 import { idle } from './idle.ts';
@@ -7,8 +8,25 @@ import { kills } from './kills.ts';
 import { modbusAdapter } from './modbus-adapter.ts';
 import { modbusHub } from './modbus-hub.ts';
 import { opcuaHub } from './opcua-hub.ts';
+import { amqpOut, mqttOut } from './out.ts';
 import type { Row } from './row.ts';
 import { scaling } from './scaling.ts';
 import { start } from './start.ts';
 
-export const rows: readonly Row[] = [modbusHub, modbusAdapter, opcuaHub, amqpIn, mqttIn, kills, drain, scaling, idle, start, image, check];
+export const rows: readonly Row[] = [
+  modbusHub,
+  modbusAdapter,
+  opcuaHub,
+  amqpIn,
+  mqttIn,
+  amqpOut,
+  mqttOut,
+  kills,
+  drain,
+  backlog,
+  scaling,
+  idle,
+  start,
+  image,
+  check,
+];
