@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { formatDuration, parseDuration } from '../../mappings/duration.ts';
+import { duration, secretReference } from '../../mappings/connection-keys.ts';
 
 export const saslMechanisms = ['plain', 'external', 'anonymous'] as const;
 export type SaslMechanism = (typeof saslMechanisms)[number];
@@ -10,22 +10,6 @@ export const amqpsPort = 5671;
 
 const refuse = (context: z.RefinementCtx, rule: string, message: string, hint?: string, path?: string[]): void =>
   context.addIssue({ code: 'custom', message, params: { rule, hint }, ...(path && { path }) });
-
-/** Written `500ms`, kept in milliseconds. */
-function duration(minMs: number, maxMs: number) {
-  return z.string().transform((text, context) => {
-    const ms = parseDuration(text);
-    if (ms === undefined) refuse(context, 'duration', `"${text}" is not a duration`, 'Write a number and a unit: 500ms, 2s, 5m');
-    else if (ms < minMs || ms > maxMs) {
-      refuse(context, 'duration', `${text} is outside ${formatDuration(minMs)} to ${formatDuration(maxMs)}`);
-    }
-    return ms ?? 0;
-  });
-}
-
-const secretReference = z
-  .union([z.strictObject({ file: z.string().min(1) }), z.strictObject({ env: z.string().min(1) })])
-  .describe('Where the secret is: { file: … } or { env: … }; never the secret itself');
 
 const port = z
   .int()

@@ -1,21 +1,9 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { z } from 'zod';
-import { formatDuration, parseDuration } from '../../mappings/duration.ts';
+import { duration, secretReference } from '../../mappings/connection-keys.ts';
 
 const refuse = (context: z.RefinementCtx, rule: string, message: string, hint?: string, path?: string[]): void =>
   context.addIssue({ code: 'custom', message, params: { rule, hint }, ...(path && { path }) });
-
-/** Written `500ms`, kept in milliseconds. */
-function duration(minMs: number, maxMs: number) {
-  return z.string().transform((text, context) => {
-    const ms = parseDuration(text);
-    if (ms === undefined) refuse(context, 'duration', `"${text}" is not a duration`, 'Write a number and a unit: 500ms, 2s, 5m');
-    else if (ms < minMs || ms > maxMs) {
-      refuse(context, 'duration', `${text} is outside ${formatDuration(minMs)} to ${formatDuration(maxMs)}`);
-    }
-    return ms ?? 0;
-  });
-}
 
 const sizeUnits = { B: 1, kB: 1_000, KB: 1_000, MB: 1_000_000 } as const;
 const largestBody = 100_000_000;
@@ -28,10 +16,6 @@ const size = z.string().transform((text, context) => {
   else if (bytes < 1 || bytes > largestBody) refuse(context, 'http-size', `${text} is outside 1B to 100MB`);
   return bytes;
 });
-
-const secretReference = z
-  .union([z.strictObject({ file: z.string().min(1) }), z.strictObject({ env: z.string().min(1) })])
-  .meta({ expects: '{ file: … } or { env: … }' });
 
 const url = z.string().superRefine((text, context) => {
   const problem = urlProblem(text);

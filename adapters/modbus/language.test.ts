@@ -135,9 +135,9 @@ describe('connection', () => {
     ['port 0', { host: 'h', port: 0 }, 'port'],
     ['port 65536', { host: 'h', port: 65536 }, 'port'],
     ['126 registers', { host: 'h', maxRegisters: 126 }, 'quantity-limit'],
-    ['negative timeout', { host: 'h', timeout: '-1s' }, 'duration'],
+    ['negative timeout', { host: 'h', timeout: '-1s' }, 'negative-duration'],
     ['no unit', { host: 'h', timeout: '1000' }, 'duration'],
-    ['absurd timeout', { host: 'h', timeout: '7d' }, 'duration'],
+    ['absurd timeout', { host: 'h', timeout: '7d' }, 'absurd-duration'],
   ])('%s', ([, written, rule]) => {
     const result = modbus.connection.safeParse(written);
     expect(result.success).toBe(false);

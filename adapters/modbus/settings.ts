@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { formatDuration, parseDuration } from '../../mappings/duration.ts';
+import { duration } from '../../mappings/connection-keys.ts';
 import { maxBitsPerRead, maxRegistersPerRead } from './types.ts';
 
 export const framings = ['tcp', 'rtu', 'rtu-over-tcp', 'ascii'] as const;
@@ -19,18 +19,6 @@ function whole(rule: string, min: number, max: number, what: string, hint?: stri
       if (n < min || n > max) refuse(context, rule, `${n} is not ${what}; it must be ${min} to ${max}`, hint);
     })
     .meta({ minimum: min, maximum: max });
-}
-
-/** Written `500ms`, kept in milliseconds. */
-function duration(minMs: number, maxMs: number) {
-  return z.string().transform((text, context) => {
-    const ms = parseDuration(text);
-    if (ms === undefined) refuse(context, 'duration', `"${text}" is not a duration`, 'Write a number and a unit: 500ms, 2s, 5m');
-    else if (ms < minMs || ms > maxMs) {
-      refuse(context, 'duration', `${text} is outside ${formatDuration(minMs)} to ${formatDuration(maxMs)}`);
-    }
-    return ms ?? 0;
-  });
 }
 
 export const unitId = whole('unit-id', 0, 255, 'a unit id', 'Unit ids of machines on a serial line are 1 to 247');

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { formatDuration, parseDuration } from '../../mappings/duration.ts';
+import { duration, secretReference } from '../../mappings/connection-keys.ts';
 import { type Endpoint, endpointOf, urlProblem } from './endpoint.ts';
 import { filterProblem } from './topic.ts';
 
@@ -8,20 +8,6 @@ export type WantedVersion = (typeof versions)[number];
 
 const refuse = (context: z.RefinementCtx, rule: string, message: string, hint?: string, path?: string[]): void =>
   context.addIssue({ code: 'custom', message, params: { rule, hint }, ...(path && { path }) });
-
-/** Written `500ms`, kept in milliseconds. */
-function duration(minMs: number, maxMs: number) {
-  return z.string().transform((text, context) => {
-    const ms = parseDuration(text);
-    if (ms === undefined) refuse(context, 'duration', `"${text}" is not a duration`, 'Write a number and a unit: 500ms, 2s, 5m');
-    else if (ms < minMs || ms > maxMs) {
-      refuse(context, 'duration', `${text} is outside ${formatDuration(minMs)} to ${formatDuration(maxMs)}`);
-    }
-    return ms ?? 0;
-  });
-}
-
-const secret = z.union([z.strictObject({ file: z.string().min(1) }), z.strictObject({ env: z.string().min(1) })]);
 
 /** A part of a Sparkplug topic (Sparkplug 3.0 §4.1: none of `/ + #`). */
 const sparkplugId = z.string().superRefine((id, context) => {
@@ -76,15 +62,15 @@ const written = z.strictObject({
       'Name of the session at the broker; left out: dragoman-EQUIPMENT-XXXXXXXX, the last part made once and kept in the state folder',
     ),
   user: z
-    .union([z.string().min(1), secret])
+    .union([z.string().min(1), secretReference])
     .optional()
     .describe('User name, or where it is: { file: … } or { env: … }'),
-  password: secret.optional().describe('Where the password is: { file: … } or { env: … }; never the password itself'),
-  ca: secret
+  password: secretReference.optional().describe('Where the password is: { file: … } or { env: … }; never the password itself'),
+  ca: secretReference
     .optional()
     .describe("Certificate authorities that the broker's certificate must come from, PEM; left out: those of the system"),
-  certificate: secret.optional().describe('Own certificate, PEM, for brokers that ask for one'),
-  key: secret.optional().describe('Private key of the certificate, PEM'),
+  certificate: secretReference.optional().describe('Own certificate, PEM, for brokers that ask for one'),
+  key: secretReference.optional().describe('Private key of the certificate, PEM'),
   keepAlive: duration(1_000, 18 * 3_600_000)
     .prefault('30s')
     .describe('A broker that is silent for one and a half times as long is given up'),

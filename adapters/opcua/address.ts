@@ -1,15 +1,14 @@
 import { z } from 'zod';
+import { duration } from '../../mappings/keys.ts';
 import type { CompiledAddress, PointSource, Report } from '../../mappings/language.ts';
 import { isBadText, type NodeText, parseNodeText } from './node-text.ts';
-import { duration, type OpcuaSettings } from './settings.ts';
+import type { OpcuaSettings } from './settings.ts';
 
 export const triggers = ['status', 'value', 'timestamp'] as const;
 
 /** The adapter's own point keys. */
 export const OpcuaPoint = z.strictObject({
-  samplingInterval: duration({ min: 0, max: 86_400_000, range: '0ms (as fast as the server can) to 24h' })
-    .optional()
-    .describe('How often the server looks at the value; left out: `every`'),
+  samplingInterval: duration({ min: 0, max: 86_400_000 }).optional().describe('How often the server looks at the value; left out: `every`'),
   queueSize: z
     .int()
     .min(1)

@@ -194,7 +194,7 @@ describe('connection', () => {
     [{ security: { mode: 'Sign', policy: 'Basic256' } }, 'opcua-deprecated-policy'],
     [{ security: { mode: 'Sign', policy: 'Basic512' } }, 'unknown-value'],
     [{ security: { mode: 'None', policy: 'Basic256Sha256' } }, 'opcua-policy-without-security'],
-    [{ timeout: '-1s' }, 'duration'],
+    [{ timeout: '-1s' }, 'negative-duration'],
     [{ publishingInterval: 'often' }, 'duration'],
   ] as const)('%o is refused by %s', ([block, rule]) => {
     expect(issuesOf(block)?.map(({ params }) => params?.rule)).toContain(rule);

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { parseDuration } from '../../mappings/duration.ts';
+import { secretReference } from '../../mappings/connection-keys.ts';
+import { duration } from '../../mappings/keys.ts';
 
 /** Strongest first: the order in which one is chosen when the mapping names none (OPC UA Part 7, profiles of 1.05). */
 export const securityPolicies = ['Aes256_Sha256_RsaPss', 'Aes128_Sha256_RsaOaep', 'Basic256Sha256'] as const;
@@ -16,20 +17,6 @@ const refuser =
   (context: z.RefinementCtx): Refuse =>
   (rule, message, hint) =>
     context.addIssue({ code: 'custom', message, params: { rule, hint } });
-
-function duration(limits: { min: number; max: number; range: string }) {
-  return z.string().transform((text, context) => {
-    const ms = parseDuration(text);
-    const refuse = refuser(context);
-    if (ms === undefined) refuse('duration', `"${text}" is not a duration`, 'Write a number and a unit: 500ms, 2s, 5m');
-    else if (ms < limits.min || ms > limits.max) refuse('duration', `${text} is outside ${limits.range}`);
-    return ms ?? 0;
-  });
-}
-
-const secretReference = z
-  .union([z.strictObject({ file: z.string().min(1) }), z.strictObject({ env: z.string().min(1) })])
-  .describe('Where the secret is: { file: … } or { env: … }; never the secret itself');
 
 const example = 'Write opc.tcp://host:4840, with the path of the server if it has one';
 
@@ -125,17 +112,15 @@ export const OpcuaSettings = z.strictObject({
     .describe(
       'ask: an unknown server certificate waits until `dragoman trust` accepts it. Or the fingerprints (SHA-1 or SHA-256) that are accepted',
     ),
-  timeout: duration({ min: 100, max: 600_000, range: '100ms to 10m' }).prefault('10s').describe('Time allowed for one request'),
-  connectTimeout: duration({ min: 100, max: 600_000, range: '100ms to 10m' })
-    .prefault('15s')
-    .describe('Time allowed for channel and session together'),
-  sessionTimeout: duration({ min: 5_000, max: 86_400_000, range: '5s to 24h' })
+  timeout: duration({ min: 100, max: 600_000 }).prefault('10s').describe('Time allowed for one request'),
+  connectTimeout: duration({ min: 100, max: 600_000 }).prefault('15s').describe('Time allowed for channel and session together'),
+  sessionTimeout: duration({ min: 5_000, max: 86_400_000 })
     .prefault('60s')
     .describe('How long the server keeps a session whose client is silent'),
-  publishingInterval: duration({ min: 10, max: 3_600_000, range: '10ms to 1h' })
+  publishingInterval: duration({ min: 10, max: 3_600_000 })
     .optional()
     .describe('How often the server ships what it sampled. Left out: the `every` of each point'),
-  giveUpAfter: duration({ min: 1_000, max: 3_600_000, range: '1s to 1h' })
+  giveUpAfter: duration({ min: 1_000, max: 3_600_000 })
     .prefault('15s')
     .describe('A server that is silent for this long on a living connection is connected anew'),
   maxNodesPerRequest: z
@@ -153,5 +138,3 @@ export function hostAndPort(endpointUrl: string): string {
   const authority = /^opc\.tcp:\/\/([^/]*)/i.exec(endpointUrl)?.[1] ?? endpointUrl;
   return /:\d+$/.test(authority) ? authority : `${authority}:4840`;
 }
-
-export { duration };
