@@ -1,6 +1,7 @@
 import { backlog } from './backlog.ts';
 import { check } from './check.ts';
 import { drain } from './drain.ts';
+import { heap } from './heap.ts';
 import { idle } from './idle.ts';
 import { image } from './image.ts';
 import { amqpIn, mqttIn } from './in.ts';
@@ -24,6 +25,7 @@ export const rows: readonly Row[] = [
   kills,
   drain,
   backlog,
+  heap,
   scaling,
   idle,
   start,
