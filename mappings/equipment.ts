@@ -2,6 +2,7 @@ import type { Quality } from '../model/quality.ts';
 import type { SampleState } from '../model/sample.ts';
 import type { Priority } from '../model/telemetry.ts';
 import type { RawValue, Value, ValueType } from '../model/value.ts';
+import type { Expression } from './expression/expression.ts';
 
 /** One machine, compiled: everything decided at load, nothing looked up per value. Immutable, comparable by `hash`. */
 export interface CompiledEquipment {
@@ -54,6 +55,8 @@ export interface CompiledPoint {
   readonly convert: Converter;
   readonly deadband: Deadband | undefined;
   readonly write: WriteGuard | undefined;
+  /** The way back; only of a point that may be written. */
+  readonly inverse?: Inverse;
   readonly hash: string;
 }
 
@@ -62,6 +65,16 @@ export interface CompiledPoint {
  * Fills `out`, which the caller reuses, and returns it.
  */
 export type Converter = (raw: RawValue, rawType: ValueType | undefined, state: SampleState | undefined, out: Converted) => Converted;
+
+/** From a value that is to be written to the raw one. */
+export interface Inverse {
+  /** Between two values that the machine can hold, in the unit that leaves; undefined where values have no such step. */
+  readonly step: number | undefined;
+  /** What comes out reads back as `value`; a value that the machine cannot hold is refused, with those nearest to it. Does not throw. */
+  toRaw(value: Value): Writable;
+}
+
+export type Writable = { readonly raw: RawValue } | { readonly refused: string };
 
 /** Reused by the caller between calls; every converter sets every field. */
 export interface Converted {
@@ -86,6 +99,8 @@ export interface WriteGuard {
   readonly maxStep?: number;
   readonly atMostEveryMs?: number;
   readonly onlyWhen?: string;
+  /** `onlyWhen`, compiled. */
+  readonly condition?: Expression;
   readonly readBack?: boolean;
   readonly expiresMs?: number;
 }

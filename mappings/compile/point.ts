@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { converterOf } from '../convert/converter.ts';
+import { inverseOf } from '../convert/inverse.ts';
 import type { Meaning } from '../convert/meaning.ts';
 import { meaningKey } from '../convert/meaning.ts';
 import type { CompiledPoint } from '../equipment.ts';
@@ -8,6 +9,7 @@ import type { AdapterLanguage, Finding } from '../language.ts';
 import { nearest } from '../nearest.ts';
 import { placeholdersOf } from '../patterns.ts';
 import { compileDeadband } from './deadband.ts';
+import { integerLimits, rawKind } from './kinds.ts';
 import { compileMeaning } from './meaning.ts';
 import type { PointContext } from './point-source.ts';
 import { compileTimes } from './times.ts';
@@ -55,6 +57,8 @@ export function compilePoint(
   const deadband = compileDeadband(source, numeric);
   const write = compileWrite(source, compiled, rawType);
   const { description } = keys;
+  const convert = converterOf(meaning);
+  const shape = { type: rawType, kind: rawKind(rawType), limits: integerLimits(rawType) };
   const point = {
     name,
     ...(pattern.length > 0 && { pattern: true as const }),
@@ -64,9 +68,10 @@ export function compilePoint(
     unit,
     valueType,
     description,
-    convert: converterOf(meaning),
+    convert,
     deadband,
     write,
+    ...(write && { inverse: inverseOf(meaning, shape, convert) }),
     hash: hashOf([
       name,
       address.address,
