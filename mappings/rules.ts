@@ -332,6 +332,37 @@ export const rules: RuleCatalogue = {
     cause: 'A status word was taken for a command word.',
     cure: 'Write the whole number by a point of its own, or the coil or command word that the manual names.',
   },
+  // expressions
+  'expression-syntax': {
+    title: 'An expression that cannot be read',
+    meaning:
+      'Conditions compare points with numbers, texts and each other: `>`, `>=`, `<`, `<=`, `==`, `!=`, `in ["a", "b"]`, joined by `and`, `or`, `not`, with brackets. `+ - * / %`, `min`, `max`, `abs` and `round` calculate.',
+    cause: 'A bracket or quote that is not closed, one = in place of two, or a function of another language.',
+    cure: 'Correct it at the place that the message shows.',
+    example: 'onlyWhen: state = "running"     # state == "running"',
+  },
+  'expression-type': {
+    title: 'An expression compares or calculates what does not go together',
+    meaning:
+      'A number and a text are never equal, a text is not larger than another, and a condition is true or false. What could only ever be unknown is refused.',
+    cause:
+      'Quotes around a number, none around a text, a point that shows words where its number was meant, or a condition that is only a number.',
+    cure: 'Compare with what the point shows: `dragoman read` tells. A number as a condition needs a comparison: `pressure > 0`.',
+    example: 'onlyWhen: jacket_temperature < "80"     # jacket_temperature < 80',
+  },
+  'expression-word': {
+    title: 'A word that the point never shows',
+    meaning: 'The point has words (`enum`, named bits), and this is none of them: the condition would never be met.',
+    cause: 'A typing error, or the enum was changed.',
+    cure: 'Take the proposed word, or add it to the enum.',
+    example: 'onlyWhen: state == "runing"     # running',
+  },
+  'expression-size': {
+    title: 'An expression that is too long',
+    meaning: 'A condition has at most 1000 characters and 200 parts, brackets nest at most about 20 deep.',
+    cause: 'Something that belongs into the machine was written as a condition.',
+    cure: 'Shorten it; `in [..]` replaces a row of comparisons.',
+  },
   // samples
   'sample-failed': {
     title: 'A sample does not come out as expected',
@@ -343,7 +374,8 @@ export const rules: RuleCatalogue = {
   },
   'unknown-point': {
     title: 'A name of a point that is not there',
-    meaning: 'Each key of `expect` and each name in a group of `telemetry` is a point of this machine; a name with * covers at least one.',
+    meaning:
+      'Each key of `expect`, each name in a group of `telemetry` and each name in an expression is a point of this machine; a name with * covers at least one. In an expression, a text stands in quotes.',
     cause: 'The point was renamed, or its name is misspelt.',
     cure: 'Take the proposed name.',
   },

@@ -11,6 +11,7 @@ import { equipmentFile, laterKeys, laterPointKeys, namePattern, pointSchema, typ
 import { schemaProblems } from '../yaml/check.ts';
 import type { Path, YamlDocument } from '../yaml/document.ts';
 import { keysAt } from '../yaml/issues.ts';
+import { withConditions } from './conditions.ts';
 import { compileMessages } from './messages.ts';
 import { compilePoint, hashOf, type PointDraft, unknownPlaceholder } from './point.ts';
 
@@ -47,7 +48,7 @@ export function compileEquipment(file: string, document: YamlDocument, languages
 
   const settings = settingsOf(root.connection as Group, language, file, document, problems);
   const reader = new PointReader(file, document, language, isGroup(root.defaults) ? root.defaults : {}, problems);
-  const drafts = isGroup(root.points) ? reader.points(root.points, settings) : [];
+  const drafts = withConditions(isGroup(root.points) ? reader.points(root.points, settings) : [], (...where) => reader.report(...where));
   const placed = drafts.map(({ point }) => point);
   if (settings !== undefined) {
     language.checkEquipment?.(placed, settings, (name, key, finding) => reader.report(name, key, finding));

@@ -139,7 +139,8 @@ export function check(root: Node, text: string, points: ReadonlyMap<string, Expr
   }
 
   function equality(node: Node, a: Node, b: Node, negated: boolean): Part {
-    const [left, right] = [part(a), part(b)];
+    const left = part(a);
+    const right = wordWithoutQuotes(a, left, b) ?? part(b);
     comparable(node, a, left, b, right);
     knownWord(a, left, b);
     knownWord(b, right, a);
@@ -154,6 +155,12 @@ export function check(root: Node, text: string, points: ReadonlyMap<string, Expr
       : `${shown(node)} compares ${kindNouns[left.kind]} with ${kindNouns[right.kind]}`;
     const quoted = right.kind === 'text' && left.kind === 'number' ? 'write the number without quotes' : undefined;
     found(node, 'expression-type', message, sets ? 'write "overheat" in alarms' : quoted);
+  }
+
+  /** `state == running`: the commonest slip. */
+  function wordWithoutQuotes(side: Node, { words }: Part, other: Node): Part | undefined {
+    if (other.is !== 'point' || points.has(other.name) || !words?.includes(other.name)) return undefined;
+    return found(other, 'unknown-point', `${other.name} is a word of ${shown(side)}, and a text stands in quotes`, `write "${other.name}"`);
   }
 
   /** A word that the point never shows would make a condition that is never met, in silence. */
@@ -179,7 +186,7 @@ export function check(root: Node, text: string, points: ReadonlyMap<string, Expr
       return { kind: 'truth', run: logic.within(left.run, right.run) };
     }
     const elements = b.elements.map((element) => {
-      const one = part(element);
+      const one = wordWithoutQuotes(a, left, element) ?? part(element);
       comparable(element, a, left, element, one);
       knownWord(a, left, element);
       return equal(left.run, one.run, false);

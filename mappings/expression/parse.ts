@@ -65,7 +65,7 @@ export function isProblem(parsed: Node | ExpressionProblem): parsed is Expressio
 
 function explained(code: string, summary: string, written: string, at: number): Pick<ExpressionProblem, 'rule' | 'message' | 'hint'> {
   const rest = written.slice(at).trim();
-  const where = rest === '' ? 'at its end' : `before "${rest.length > 20 ? `${rest.slice(0, 20)}…` : rest}"`;
+  const where = rest === '' ? 'at its end' : `at: ${rest.length > 24 ? `${rest.slice(0, 24)}…` : rest}`;
   const syntax = (message: string, hint?: string) => ({ rule: 'expression-syntax' as const, message, ...(hint && { hint }) });
   if (code === 'limit_exceeded')
     return {
