@@ -8,6 +8,8 @@ import type { TelemetryReading } from '../model/telemetry.ts';
 import { loadAdapters } from './adapters.ts';
 import { eventOrigin, gapEvent } from './cloud-event.ts';
 import { type GatewayConfig, inConfigFolder } from './config.ts';
+import { batchForMs, type RuntimeSettings } from './configuration/runtime-settings.ts';
+import { ConfigurationService } from './configuration/service.ts';
 import { DeadLetters } from './destination/dead-letters.ts';
 import { Destination } from './destination/destination.ts';
 import { EquipmentRunner } from './equipment-runner.ts';
@@ -46,6 +48,7 @@ interface Parts {
   readonly log: Log;
   readonly outbox: Outbox;
   readonly lastGood: LastGood;
+  readonly configuration: ConfigurationService;
   readonly origin: ReturnType<typeof eventOrigin>;
 }
 
@@ -61,27 +64,32 @@ export class Gateway implements AsyncDisposable {
   #refusing: string | undefined;
   #reloading: Promise<unknown> = Promise.resolve();
   #retired = { sampled: 0, suppressed: 0, queued: 0 };
+  #batchForMs: number;
 
   private constructor(parts: Parts) {
     this.config = parts.config;
     this.#parts = parts;
+    this.#batchForMs = parts.config.batchFor;
     this.plant = new RunningPlant(() => [...this.#runners.values()].flatMap((runner) => runner.machines));
     this.#ticker = setInterval(() => this.#tick(), tickMs);
   }
 
   /** Opens outbox and hubs and starts every machine; `loaded` comes from `loadGatewayMappings`. */
   static async start(config: GatewayConfig, log: Log, loaded: LoadedMappings, signal: AbortSignal): Promise<Gateway> {
-    const { set, lastGood, adapters } = loaded;
+    const { set, lastGood, adapters, configuration } = loaded;
     const folder = outboxFolder(config);
     const origin = eventOrigin(config.gateway, config.path, await outboxIdentity(folder));
     const outbox = await openConfiguredOutbox(config, folder, origin);
-    const gateway = new Gateway({ config, adapters, log, outbox, lastGood, origin });
+    const gateway = new Gateway({ config, adapters, log, outbox, lastGood, configuration, origin });
     try {
       for (const one of config.destinations) {
         const letters = new DeadLetters(deadLetterFolder(config), one.name);
         gateway.#destinations.push(await Destination.open(one, outbox.cursor(one.name), gateway.#hubContext(one.name), letters, signal));
       }
-      await gateway.#apply(planReload([], set.equipment));
+      const plan = planReload([], set.equipment);
+      await gateway.#apply(plan);
+      void configuration.note(set.texts, plan);
+      configuration.attach(gateway);
       for (const destination of gateway.#destinations) destination.start();
       return gateway;
     } catch (error) {
@@ -156,14 +164,24 @@ export class Gateway implements AsyncDisposable {
   /** Loads the mapping files anew and applies what changed. Reloads queue up behind each other. */
   reload(): Promise<ReloadResult> {
     const next = this.#reloading.then(async () => {
-      const set = await loadMappingSet(mappingPaths(this.config), this.#parts.adapters, this.#parts.lastGood);
+      const { adapters, lastGood, configuration } = this.#parts;
+      const set = await loadMappingSet(mappingPaths(this.config), adapters, lastGood, configuration.managed);
       const plan = planReload(this.equipment, set.equipment);
       const applied = !isEmpty(plan);
       if (applied) await this.#apply(plan);
+      // Not awaited: it takes its turn behind a change that may be waiting for this very reload.
+      void configuration.note(set.texts, plan);
       return { plan, problems: set.problems, fallbacks: set.fallbacks, applied };
     });
     this.#reloading = next.catch(() => {});
     return next;
+  }
+
+  /** Settings that can change while it runs; what is absent is as `dragoman.yaml` says. */
+  applySettings(settings: RuntimeSettings): void {
+    this.#batchForMs = batchForMs(settings) ?? this.config.batchFor;
+    const { log } = this.#parts;
+    if ('level' in log) log.level = settings.log?.level ?? this.config.log.level;
   }
 
   async #apply(plan: ReloadPlan): Promise<void> {
@@ -244,7 +262,7 @@ export class Gateway implements AsyncDisposable {
 
   #tick(): void {
     const now = performance.now();
-    const lingerMs = this.config.batchFor;
+    const lingerMs = this.#batchForMs;
     for (const runner of this.#runners.values()) runner.tick(now, lingerMs);
   }
 
@@ -282,6 +300,7 @@ export class Gateway implements AsyncDisposable {
 
   /** Stops in the order of the flow, so that what was read is on disk and what is on disk has its chance to leave. */
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#parts.configuration.settled();
     await this.#reloading;
     // A server that hangs may not keep what was read from reaching the disk.
     const runners = [...this.#runners.values()];
@@ -306,13 +325,27 @@ export interface LoadedMappings {
   readonly set: MappingSet;
   readonly lastGood: LastGood;
   readonly adapters: readonly Adapter[];
+  readonly configuration: ConfigurationService;
 }
 
 /** The first load, before anything is opened. */
-export async function loadGatewayMappings(config: GatewayConfig): Promise<LoadedMappings> {
+export async function loadGatewayMappings(config: GatewayConfig, log: Log): Promise<LoadedMappings> {
   const adapters = await loadAdapters(config.adapters, config.folder);
   const lastGood = await openLastGood(join(inConfigFolder(config, config.data), 'last-good-mappings.json'));
-  return { set: await loadMappingSet(mappingPaths(config), adapters, lastGood), lastGood, adapters };
+  const mappings = mappingPaths(config);
+  const configuration = await ConfigurationService.open({
+    folder: configurationFolder(config),
+    base: config.folder,
+    mappings,
+    adapters,
+    lastGood,
+    log,
+  });
+  return { set: await loadMappingSet(mappings, adapters, lastGood, configuration.managed), lastGood, adapters, configuration };
+}
+
+export function configurationFolder(config: GatewayConfig): string {
+  return join(inConfigFolder(config, config.data), 'configuration');
 }
 
 export function deadLetterFolder(config: GatewayConfig): string {

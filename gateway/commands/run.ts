@@ -25,7 +25,9 @@ export async function run(options: { config: string }): Promise<number> {
   const { config, problems } = await loadConfig(options.config);
   sayProblems(problems);
   if (!config) return 1;
-  const loaded = await loadGatewayMappings(config);
+  const logBook = new LogBook();
+  const log = createLog(config.log.level, logBook);
+  const loaded = await loadGatewayMappings(config, log);
   const { set } = loaded;
   sayProblems(set.problems);
   if (set.equipment.length === 0) {
@@ -34,8 +36,6 @@ export async function run(options: { config: string }): Promise<number> {
   }
   const restart = new AbortController();
   const stop = AbortSignal.any([onInterrupt(), restart.signal]);
-  const logBook = new LogBook();
-  const log = createLog(config.log.level, logBook);
   using logLevel = new LogLevelForAWhile(log, config.log.level);
   const gateway = await Gateway.start(config, log, loaded, stop);
   try {
