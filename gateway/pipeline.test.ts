@@ -56,6 +56,17 @@ function harness(points: readonly CompiledPoint[], before?: Pipeline) {
   return { pipeline, clock, out, lost, sample };
 }
 
+/** What a sweep that looks at every point would still find. */
+function overdue({ states: s }: Pipeline, now: number): readonly string[] {
+  return s.equipment.points.flatMap(({ name, staleAfterMs, atLeastEveryMs }, index) => {
+    const quality = s.qualities[index];
+    const patience = quality === undefined ? Math.max(staleAfterMs, 5_000) : staleAfterMs;
+    const stale = quality !== 'bad' && now - s.seenMono[index]! > patience;
+    const silent = quality !== undefined && atLeastEveryMs !== undefined && now - s.reportedMono[index]! >= atLeastEveryMs;
+    return stale || silent ? [`${name} ${stale ? 'stale' : 'no heartbeat'}`] : [];
+  });
+}
+
 const timedOut: SampleState = { status: statuses.BadTimeout, reason: 'no answer within 1 s' };
 
 test('the first value leaves, an equal one does not, a changed one does', () => {
@@ -196,6 +207,7 @@ test('sampled = suppressed + queued, whatever happens', () => {
         else {
           clock.mono += one.ms;
           pipeline.sweep();
+          expect(overdue(pipeline, clock.mono)).toEqual([]);
         }
         const { sampled, suppressed, queued } = pipeline.counters;
         expect(sampled).toBe(suppressed + queued);

@@ -4,7 +4,7 @@ import { pointOf } from '../mappings/patterns.ts';
 import type { Appearance, SampleBatch, SampleState } from '../model/sample.ts';
 import { statuses } from '../model/status.ts';
 import type { Value } from '../model/value.ts';
-import { PointStates } from './point-states.ts';
+import { PointStates, patternsNeverSpeak } from './point-states.ts';
 import { type ReadingShape, readingShape, readingText } from './reading-text.ts';
 
 /** Where readings go that are to leave. */
@@ -48,6 +48,8 @@ export class Pipeline {
   /** What a reload left; points that appear later take over from it too. */
   readonly #before: PointStates | undefined;
   #names: Map<string, number> | undefined;
+  /** Monotonic; before it no point can be stale and no heartbeat due. */
+  #nothingDueUntil = Number.NEGATIVE_INFINITY;
   /** Places of the points that appeared in this observation, in the order in which the adapter named them; by whose batch it was. */
   readonly #appearedOf = new Map<string, number[]>();
   /** Those of the batch that is being taken. */
@@ -134,6 +136,7 @@ export class Pipeline {
       return;
     }
     const index = s.add(point, now);
+    this.#nothingDueUntil = Math.min(this.#nothingDueUntil, now + Math.min(point.staleAfterMs, point.atLeastEveryMs ?? point.staleAfterMs));
     this.#names.set(point.name, index);
     this.#shapes.push(readingShape(point.name, point.unit));
     this.#appeared.push(index);
@@ -222,24 +225,43 @@ export class Pipeline {
     }
   }
 
-  /** Finds points that went silent, and sends heartbeats that are due. Call it a few times within the shortest `staleAfter`. */
+  /**
+   * Finds points that went silent, and sends heartbeats that are due. Call it a few times within the shortest `staleAfter`: most calls know
+   * from the one before that nothing can be due yet, and look at no point.
+   */
   sweep(): void {
-    const s = this.states;
     const now = this.#clock.monotonicMs();
-    const { points } = s;
-    for (let index = 0; index < points.length; index++) {
-      const point = points[index]!;
-      if (point.pattern) continue;
-      const never = s.qualities[index] === undefined;
-      const patienceMs = never ? Math.max(point.staleAfterMs, firstValueMs) : point.staleAfterMs;
-      if (s.qualities[index] !== 'bad' && now - s.seenMono[index]! > patienceMs) {
-        this.#turnBad(index, staleState(never, patienceMs), now);
-      } else if (this.#heartbeats && s.qualities[index] !== undefined && point.atLeastEveryMs !== undefined) {
-        if (now - s.reportedMono[index]! < point.atLeastEveryMs) continue;
-        this.counters.sampled++;
-        this.#report(index, now);
+    if (now <= this.#nothingDueUntil) return;
+    const s = this.states;
+    let next = Number.POSITIVE_INFINITY;
+    for (let index = 0; index < s.points.length; index++) {
+      const staleAfterMs = s.staleAfterMs[index]!;
+      if (staleAfterMs === patternsNeverSpeak) continue;
+      const quality = s.qualities[index];
+      // Bad or not seen yet: it may speak right after this, and then has its whole time.
+      if (quality === 'bad') next = Math.min(next, now + staleAfterMs);
+      else {
+        const patienceMs = quality === undefined ? Math.max(staleAfterMs, firstValueMs) : staleAfterMs;
+        const due = s.seenMono[index]! + patienceMs;
+        if (now > due) this.#turnBad(index, staleState(quality === undefined, patienceMs), now);
+        else next = Math.min(next, due);
+        if (now > due || quality === undefined) next = Math.min(next, now + staleAfterMs);
       }
+      if (this.#heartbeats) next = Math.min(next, this.#beat(index, now));
     }
+    this.#nothingDueUntil = next;
+  }
+
+  /** Sends the heartbeat of a point if it is due; gives when the next one is. */
+  #beat(index: number, now: number): number {
+    const s = this.states;
+    const { atLeastEveryMs } = s.points[index]!;
+    if (atLeastEveryMs === undefined) return Number.POSITIVE_INFINITY;
+    if (s.qualities[index] !== undefined && now - s.reportedMono[index]! >= atLeastEveryMs) {
+      this.counters.sampled++;
+      this.#report(index, now);
+    }
+    return s.qualities[index] === undefined ? now + atLeastEveryMs : s.reportedMono[index]! + atLeastEveryMs - 1;
   }
 
   #turnBad(index: number, state: SampleState, now: number): void {

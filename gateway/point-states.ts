@@ -5,6 +5,11 @@ import type { SampleState } from '../model/sample.ts';
 import { statuses } from '../model/status.ts';
 import type { Value, ValueType } from '../model/value.ts';
 
+/** In place of a time of patience: a pattern is no point itself. */
+export const patternsNeverSpeak = Number.POSITIVE_INFINITY;
+
+const patience = ({ pattern, staleAfterMs }: CompiledPoint): number => (pattern ? patternsNeverSpeak : staleAfterMs);
+
 /** The latest of every point of one machine, column by column. Monotonic times are of performance.now(). */
 export class PointStates {
   readonly equipment: CompiledEquipment;
@@ -20,6 +25,8 @@ export class PointStates {
   lastGoodMs: Float64Array;
   /** Last sample or proof of life. */
   seenMono: Float64Array;
+  /** Of each point, so that a sweep over all of them touches nothing else. */
+  staleAfterMs: Float64Array;
   /** What left last; `undefined` quality: nothing left yet. */
   readonly reportedValues: (Value | undefined)[];
   readonly reportedQualities: (Quality | undefined)[];
@@ -39,6 +46,7 @@ export class PointStates {
     this.receivedMs = new Float64Array(n);
     this.lastGoodMs = new Float64Array(n).fill(Number.NaN);
     this.seenMono = new Float64Array(n).fill(nowMono);
+    this.staleAfterMs = Float64Array.from(equipment.points, patience);
     this.reportedValues = new Array(n).fill(undefined);
     this.reportedQualities = new Array(n).fill(undefined);
     this.reportedStatus = new Float64Array(n);
@@ -57,6 +65,7 @@ export class PointStates {
     this.reportedValues[index] = undefined;
     this.reportedQualities[index] = undefined;
     this.seenMono[index] = nowMono;
+    this.staleAfterMs[index] = patience(point);
     return index;
   }
 
@@ -70,6 +79,7 @@ export class PointStates {
     this.receivedMs = larger(this.receivedMs);
     this.lastGoodMs = larger(this.lastGoodMs, Number.NaN);
     this.seenMono = larger(this.seenMono);
+    this.staleAfterMs = larger(this.staleAfterMs);
     this.reportedStatus = larger(this.reportedStatus);
     this.reportedMono = larger(this.reportedMono, Number.NEGATIVE_INFINITY);
     const ticks = new Uint16Array(capacity);
