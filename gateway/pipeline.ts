@@ -5,7 +5,7 @@ import type { Appearance, SampleBatch, SampleState } from '../model/sample.ts';
 import { statuses } from '../model/status.ts';
 import type { Value } from '../model/value.ts';
 import { PointStates, patternsNeverSpeak } from './point-states.ts';
-import { type ReadingShape, readingShape, readingText } from './reading-text.ts';
+import { plainReadingText, type ReadingShape, readingShape, readingText } from './reading-text.ts';
 
 /** Where readings go that are to leave. */
 export interface ReadingSink {
@@ -199,16 +199,20 @@ export class Pipeline {
     s.reportedStatus[index] = state?.status.code ?? 0;
     s.reportedMono[index] = now;
     this.counters.queued++;
-    const text = readingText(this.#shapes[index]!, {
-      value,
-      type: s.types[index],
-      quality,
-      state,
-      sourceMs: s.sourceMs[index]!,
-      sourceTicks: s.sourceTicks[index]!,
-      receivedMs,
-      lastGoodMs: s.lastGoodMs[index]!,
-    });
+    const shape = this.#shapes[index]!;
+    const sourceMs = s.sourceMs[index]!;
+    const sourceTicks = s.sourceTicks[index]!;
+    const type = s.types[index];
+    const isPlain =
+      typeof value === 'number' &&
+      state === undefined &&
+      quality === 'good' &&
+      type === undefined &&
+      sourceTicks === 0 &&
+      sourceMs === receivedMs;
+    const text = isPlain
+      ? plainReadingText(shape, value, sourceMs)
+      : readingText(shape, { value, type, quality, state, sourceMs, sourceTicks, receivedMs, lastGoodMs: s.lastGoodMs[index]! });
     this.#sink.add(text, receivedMs, index);
   }
 

@@ -35,7 +35,6 @@ export interface ReadingParts {
  * Built by hand because JSON.stringify of an object for each reading costs more than the rest of the pipeline.
  */
 export function readingText(shape: ReadingShape, parts: ReadingParts): string {
-  if (isPlain(parts)) return shape.valued + parts.value + shape.unit + plainEnd(parts.sourceMs);
   let text = shape.prefix;
   if (parts.value !== undefined) text += `,"value":${valueText(parts.value)}${shape.unit}`;
   if (parts.type !== undefined && parts.value !== undefined) text += `,"type":"${parts.type}"`;
@@ -47,16 +46,9 @@ export function readingText(shape: ReadingShape, parts: ReadingParts): string {
   return `${text}}`;
 }
 
-/** A good number whose source has no clock of its own: nearly all readings, so it is put together from few pieces. */
-function isPlain(parts: ReadingParts): boolean {
-  return (
-    typeof parts.value === 'number' &&
-    parts.type === undefined &&
-    parts.quality === 'good' &&
-    parts.state === undefined &&
-    parts.sourceTicks === 0 &&
-    parts.receivedMs === parts.sourceMs
-  );
+/** `readingText` for a good number whose source has no clock of its own: nearly all readings, so it is put together from few pieces. */
+export function plainReadingText(shape: ReadingShape, value: number, ms: number): string {
+  return shape.valued + value + shape.unit + plainEnd(ms);
 }
 
 let endMs = Number.NaN;
