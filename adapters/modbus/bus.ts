@@ -54,6 +54,8 @@ export class Bus implements FrameSink {
   /** Units in the order of their turns. */
   readonly #turns: UnitQueue[] = [];
   #turn = 0;
+  /** Writes may be waiting; looked for only then. */
+  #urgent = false;
   #wire: Wire | undefined;
   #flights: InFlight[] = [];
   #transaction = Math.floor(Math.random() * 0x10000);
@@ -123,6 +125,7 @@ export class Bus implements FrameSink {
       return;
     }
     unit.add(request, first);
+    if (request.pdu) this.#urgent = true;
     this.#pump();
   }
 
@@ -160,8 +163,13 @@ export class Bus implements FrameSink {
     this.#pump();
   }
 
-  /** Fair: the unit after the one that was served last. */
+  /** Writes first, then fair: the unit after the one that was served last. */
   #nextUnit(): UnitQueue | undefined {
+    if (this.#urgent) {
+      const unit = this.#turns.find((one) => one.urgent && one.quietUntilMs === 0);
+      if (unit) return unit;
+      this.#urgent = this.#turns.some((one) => one.urgent);
+    }
     const size = this.#turns.length;
     for (let i = 1; i <= size; i++) {
       const turn = (this.#turn + i) % size;
@@ -182,7 +190,9 @@ export class Bus implements FrameSink {
     if (this.#settings.framing !== 'tcp') this.#countGarbage(this.#framer.reset());
     const number = ++this.counters.requests;
     this.#flights.push({ request, unit, transaction, number, deadlineMs: now + request.timeoutMs, strangeUnit: -1 });
-    this.#wire?.write(this.#framer.encode(request.unitId, transaction, readPdu(request.functionCode, request.start, request.count)));
+    request.sent?.();
+    const pdu = request.pdu ?? readPdu(request.functionCode, request.start, request.count);
+    this.#wire?.write(this.#framer.encode(request.unitId, transaction, pdu));
     this.#watchDeadline();
   }
 

@@ -1,12 +1,14 @@
 import { NotConnectedError } from '../../model/error.ts';
 import type { SampleBatch } from '../../model/sample.ts';
-import type { ConnectContext, Connection, ObservedPoint } from '../contract.ts';
+import type { RawValue } from '../../model/value.ts';
+import type { ConnectContext, Connection, ObservedPoint, WriteResult } from '../contract.ts';
 import { BatchQueue } from './batch-queue.ts';
 import { type BusHold, holdBus } from './bus-registry.ts';
 import { Learned } from './learned.ts';
 import { fieldPatience, type Patience, type PollCounters, Poller } from './poller.ts';
 import type { ModbusSettings } from './settings.ts';
 import type { ModbusAddress } from './types.ts';
+import { writeOnce } from './writer.ts';
 
 type Points = readonly ObservedPoint<ModbusAddress>[];
 
@@ -93,6 +95,10 @@ class ModbusConnection implements Connection<ModbusAddress> {
       forget();
       end.removeEventListener('abort', stop);
     }
+  }
+
+  write(point: ObservedPoint<ModbusAddress>, raw: RawValue, signal: AbortSignal): Promise<WriteResult> {
+    return writeOnce(this.#hold.bus, this.#settings, point.address, raw, signal, this.#disposed.signal);
   }
 
   #poller(points: Points, emit: (batch: SampleBatch) => void): Poller {

@@ -18,5 +18,7 @@ export function judge(expected: Expected, bytes: Uint8Array, start: number, end:
   const code = bytes[start]!;
   if (code === (expected.functionCode | 0x80)) return end - start === 2 && bytes[start + 1] !== 0 ? 'exception' : 'malformed';
   if (code !== expected.functionCode) return 'foreign';
+  const { echo } = expected;
+  if (echo) return end - start === echo.length && echo.every((byte, i) => bytes[start + i] === byte) ? 'data' : 'malformed';
   return bytes[start + 1] === expected.byteCount && end - start === expected.byteCount + 2 ? 'data' : 'malformed';
 }

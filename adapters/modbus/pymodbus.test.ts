@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { RawValue } from '../../model/value.ts';
 import { capability, debianPython, titled } from '../../test/support/capabilities.ts';
 import { type Child, startChild } from '../../test/support/child.ts';
 import { freePort } from '../../test/support/ports.ts';
@@ -37,6 +38,33 @@ const layout: readonly (readonly [name: string, at: string, own: Record<string, 
 ];
 const points = layout.map(([name, at, own]) => observed(name, at, own));
 
+/** What else each point of the layout can hold; writing it once more gives the old value back. */
+const others: Readonly<Record<string, RawValue>> = {
+  temperature: -40.5,
+  level: 120,
+  batch: 18_446_744_073_709_551_615n,
+  balance: -1n,
+  euler: Math.PI,
+  deep: 2_147_483_647,
+  high: 0,
+  recipe: 'FUDGE',
+  packed: 87_654_321,
+  energy: 7_654_321,
+  coils: [false, true, true, false, true, true, false, true, true, false],
+};
+
+async function writesAll({ connection }: Session): Promise<void> {
+  const { signal } = new AbortController();
+  for (const [i, [name, , , value]] of layout.entries()) {
+    for (const raw of [others[name], value as RawValue]) {
+      if (raw === undefined || others[name] === undefined) continue;
+      expect(await connection.write!(points[i]!, raw, signal), name).toEqual({ outcome: 'done' });
+      const [batch] = await connection.read([points[i]!], signal);
+      expect(batch?.values[0], name).toEqual(raw);
+    }
+  }
+}
+
 async function showsAll(session: Session): Promise<void> {
   await session.until(() => layout.every(([name]) => session.last(name)?.value !== undefined), 8_000);
   for (const [name, , , value] of layout) expect(session.last(name)?.value, name).toEqual(value);
@@ -55,6 +83,15 @@ describe.skipIf(!pymodbus.ok)(titled('pymodbus over TCP', pymodbus), () => {
   test('reads every type and byte order as another implementation laid it out', async () => {
     await using session = await openSession(at(), points);
     await showsAll(session);
+  });
+
+  test('takes every type and byte order that we write', async () => {
+    await using session = await openSession(at(), points);
+    await writesAll(session);
+    const { signal } = new AbortController();
+    expect(await session.connection.write!(observed('hole', 'holding 203'), 1, signal)).toMatchObject({ outcome: 'refused' });
+    await using forced = await openSession(at(), points, { functionCodes: { write: 'multiple' } });
+    await writesAll(forced);
   });
 
   test('finds the hole that the server refuses; what stands around it is good', async () => {
@@ -85,6 +122,7 @@ describe.skipIf(!pymodbus.ok)(titled('pymodbus, RTU over TCP', pymodbus), () => 
     await using _server = await startServer('rtu-over-tcp', String(port));
     await using session = await openSession({ host: '127.0.0.1', port }, points, { framing: 'rtu-over-tcp', timeout: '1s' });
     await showsAll(session);
+    await writesAll(session);
     expect(session.connection.counters()).toMatchObject({ garbageBytes: 0, malformedFrames: 0, timeouts: 0 });
   });
 });
@@ -99,6 +137,7 @@ describe.skipIf(!pymodbus.ok || !socat.ok)(titled('pymodbus on a serial line (a 
     const settings = { serial: { path: ours, baudRate: 19_200, parity: 'none' }, framing, timeout: '1s' };
     await using session = await openSession(settings, points);
     await showsAll(session);
+    await writesAll(session);
     expect(session.connection.counters()).toMatchObject({ garbageBytes: 0, malformedFrames: 0, timeouts: 0 });
   });
 });

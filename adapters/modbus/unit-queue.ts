@@ -65,6 +65,12 @@ export class UnitQueue {
     return this.#next() === undefined;
   }
 
+  /** A write waits. */
+  get urgent(): boolean {
+    const lane = this.#next();
+    return lane !== undefined && lane.waiting[lane.head]!.pdu !== undefined;
+  }
+
   take(): BusRequest | undefined {
     const lane = this.#next();
     if (!lane) return undefined;

@@ -4,6 +4,8 @@ export interface Expected {
   readonly functionCode: number;
   /** Data bytes of the good answer to a read. */
   readonly byteCount: number;
+  /** The whole good answer, where the standard fixes it: that to a write. */
+  readonly echo?: Uint8Array;
 }
 
 /** Where a framing delivers. All calls happen inside `push`; `bytes` is valid only during the call. */

@@ -71,7 +71,7 @@ export class RtuFramer implements Framer {
             ? 8
             : 0;
     if (size === 0 || size > left || size > maxFrame) return 0;
-    if (awaited && !(code & 0x80) && start > 0 && held[start + 2] !== expected.byteCount) return 0;
+    if (awaited && code <= 4 && start > 0 && held[start + 2] !== expected.byteCount) return 0;
     return crc16(held, start, start + size - 2) === held.readUInt16LE(start + size - 2) ? size : 0;
   }
 
