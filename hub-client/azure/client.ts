@@ -1,24 +1,27 @@
+import { NotConnectedError } from '../../model/error.ts';
 import type { HubContext, HubSession } from '../contract.ts';
 import { addressOf } from '../delivery/unreachable.ts';
+import { clientType } from './client-type.ts';
 import { placeOf, refusal } from './connect-error.ts';
 import { type Identity, identify, tlsOf } from './credentials.ts';
 import type { AzureSettings } from './definition.ts';
+import { openAssigned } from './dps/assigned.ts';
 import { type Link, openLink } from './link.ts';
 import { percentEncode } from './percent.ts';
 import { deviceResource, expiryOf, renewAfterMs, sasToken } from './sas.ts';
 import { AzureSession } from './session.ts';
 
 const apiVersion = '2021-04-12';
-const clientType = `dragoman (node ${process.versions.node}; ${process.platform} ${process.arch})`;
 /** A certificate that ends sooner than this is worth a line in the log. */
 const soonMs = 30 * 86_400_000;
+/** How long a hub has to close its side. */
+const closeMs = 500;
 
 /** Connects as one device. See the contract for what it rejects with. */
 export async function connect(settings: AzureSettings, context: HubContext, signal: AbortSignal): Promise<HubSession> {
-  const identity = await identify(settings, context);
+  let opened = await openAs(settings, context, signal);
+  const { identity, link } = opened;
   warnOfExpiry(identity, context);
-  let token = tokenFor(identity, settings.tokenLifetime);
-  const link = await open(identity, token, settings, signal);
   return new AzureSession(link, {
     deviceId: identity.deviceId,
     at: addressOf(identity),
@@ -28,19 +31,41 @@ export async function connect(settings: AzureSettings, context: HubContext, sign
     ackTimeoutMs: settings.ackTimeout,
     answerTimeoutMs: settings.answerTimeout,
     log: context.log,
-    renewAfterMs: identity.proof.kind === 'sas' ? () => (token?.renewAtMs ?? 0) - performance.now() : undefined,
+    renewAfterMs: identity.proof.kind === 'sas' ? () => (opened.token?.renewAtMs ?? 0) - performance.now() : undefined,
     // Secrets are read again: a key that was rotated on disk comes into use without a restart.
     reopen: async (stop) => {
-      const fresh = await identify(settings, context);
-      token = tokenFor(fresh, settings.tokenLifetime);
-      return open(fresh, token, settings, stop);
+      const fresh = await openAs(settings, context, stop);
+      if (fresh.identity.deviceId !== identity.deviceId || fresh.identity.hub !== identity.hub) {
+        await fresh.link.end(closeMs);
+        throw moved(identity, fresh.identity);
+      }
+      opened = fresh;
+      return fresh.link;
     },
     onRenewed: () => context.log.debug({ device: identity.deviceId }, 'hub token renewed'),
   });
 }
 
-function open(identity: Identity, token: Token | undefined, settings: AzureSettings, signal: AbortSignal): Promise<Link> {
-  return openLink(
+interface Opened {
+  readonly identity: Identity;
+  readonly token: Token | undefined;
+  readonly link: Link;
+}
+
+async function openAs(settings: AzureSettings, context: HubContext, signal: AbortSignal): Promise<Opened> {
+  if (!settings.dps) return open(await identify(settings, context), settings, signal);
+  return openAssigned(settings.dps, settings, context, (identity) => open(identity, settings, signal), signal);
+}
+
+/** A session sends as one device to one hub; the next one may go elsewhere. */
+function moved(before: Identity, after: Identity): NotConnectedError {
+  const text = `The device "${before.deviceId}" of ${addressOf(before)} is now "${after.deviceId}" of ${addressOf(after)}.`;
+  return new NotConnectedError('hub-moved', text, { retry: 'with-backoff' });
+}
+
+async function open(identity: Identity, settings: AzureSettings, signal: AbortSignal): Promise<Opened> {
+  const token = tokenFor(identity, settings.tokenLifetime);
+  const link = await openLink(
     {
       place: placeOf(identity),
       tls: tlsOf(identity),
@@ -54,6 +79,7 @@ function open(identity: Identity, token: Token | undefined, settings: AzureSetti
     },
     signal,
   );
+  return { identity, token, link };
 }
 
 /** `{hub}/{device}/?api-version=…&DeviceClientType=…`: always the hub's name, also through a gateway host; the device id raw. */

@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module';
 import { afterEach, describe, expect, test } from 'vitest';
 import { GatewayError, NotConnectedError } from '../../model/error.ts';
 import { hubContext, hubMessage } from '../../test/contract/hub-client.ts';

@@ -1,4 +1,5 @@
 import type { X509Certificate } from 'node:crypto';
+import type { SecretReference } from '../../adapters/contract.ts';
 import { GatewayError } from '../../model/error.ts';
 import type { HubContext } from '../contract.ts';
 import { readCertificate, readRoot } from '../delivery/pem.ts';
@@ -15,10 +16,12 @@ export interface Identity {
   readonly host: string;
   readonly port: number;
   readonly deviceId: string;
-  readonly proof: { readonly kind: 'sas'; readonly key: Uint8Array } | X509Proof;
+  readonly proof: Proof;
   /** PEM; undefined for the roots that come with Node. */
   readonly ca: string | undefined;
 }
+
+export type Proof = { readonly kind: 'sas'; readonly key: Uint8Array } | X509Proof;
 
 export interface X509Proof {
   readonly kind: 'x509';
@@ -47,7 +50,9 @@ export async function identify(settings: AzureSettings, context: HubContext): Pr
       port,
       deviceId,
       ca,
-      proof: parsed.x509 ? await x509(settings, context) : await keyOf(parsed.sharedAccessKey ?? ''),
+      proof: parsed.x509
+        ? await certificateProof(settings.certificate, settings.privateKey, context)
+        : keyProof(parsed.sharedAccessKey ?? ''),
     };
   }
   const { host, port } = parseHost(settings.host ?? '', 'host');
@@ -55,7 +60,9 @@ export async function identify(settings: AzureSettings, context: HubContext): Pr
   const problem = deviceIdProblem(deviceId);
   if (problem)
     throw wrong('hub-device', `The device id ${problem}.`, 'The default is the id of the gateway; set deviceId in the settings.');
-  const proof = settings.key ? await keyOf(await context.secret(settings.key)) : await x509(settings, context);
+  const proof = settings.key
+    ? keyProof(await context.secret(settings.key))
+    : await certificateProof(settings.certificate, settings.privateKey, context);
   return { hub: host, host, port, deviceId, ca, proof };
 }
 
@@ -65,7 +72,8 @@ export function tlsOf({ ca, proof }: Pick<Identity, 'ca' | 'proof'>): TlsOptions
   return { ca, certificate: own.certificate, privateKey: own.privateKey };
 }
 
-async function keyOf(text: string): Promise<Identity['proof']> {
+/** Throws GatewayError `hub-key`, `after-fix`, when the text is no key. */
+export function keyProof(text: string): Proof {
   const key = decodeKey(text);
   if (key) return { kind: 'sas', key };
   throw wrong(
@@ -79,7 +87,12 @@ async function keyOf(text: string): Promise<Identity['proof']> {
   );
 }
 
-async function x509({ certificate, privateKey }: AzureSettings, context: HubContext): Promise<X509Proof> {
+/** Throws GatewayError `hub-certificate`, `after-fix`, when certificate and key are not what they should be. */
+export async function certificateProof(
+  certificate: string | undefined,
+  privateKey: SecretReference | undefined,
+  context: HubContext,
+): Promise<X509Proof> {
   if (certificate === undefined || privateKey === undefined) {
     throw wrong(
       'hub-certificate',

@@ -3,6 +3,7 @@ import type { HubClientKind } from '../contract.ts';
 import { compressions } from '../delivery/compression.ts';
 import { duration, pemPath, privateKey, secret, size } from '../delivery/setting.ts';
 import { deviceIdProblem } from './connection-string.ts';
+import { DpsSettings } from './dps/settings.ts';
 import { hardLimitBytes } from './property-bag.ts';
 
 const hostPattern = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?$/;
@@ -25,6 +26,7 @@ const AzureSettingsFields = z.strictObject({
   key: secret('key').optional().describe('Primary or secondary key of the device, base64'),
   certificate: pemPath('certificate').optional().describe('PEM file with the certificate of the device, chain included, for X.509'),
   privateKey: privateKey().optional().describe('Private key of the certificate, PEM'),
+  dps: DpsSettings.optional().describe('Device Provisioning: who the device is; hub and device id come from there'),
   ca: pemPath('ca').optional().describe('PEM file with the root of a private hub; the real service needs none'),
   compression: z.enum(compressions).default('none').describe('Of the body; the hub cannot route by a compressed body'),
   tokenLifetime: duration(60_000, 7 * 86_400_000)
@@ -47,9 +49,14 @@ const AzureSettingsFields = z.strictObject({
 /** All durations in milliseconds, `maxMessage` in bytes. */
 export const AzureSettings = AzureSettingsFields.superRefine((settings, context) => {
   const problem = (key: string, message: string): void => void context.addIssue({ code: 'custom', path: [key], message });
-  const { connectionString, host, key, certificate, privateKey } = settings;
+  const { connectionString, host, key, certificate, privateKey, dps } = settings;
+  if (dps) {
+    for (const other of ['connectionString', 'host', 'deviceId', 'key', 'certificate', 'privateKey'] as const)
+      if (settings[other]) problem(other, 'with dps, the hub and the device come from there; what proves the device stands below dps');
+    return;
+  }
   if (connectionString && host) problem('host', 'the connection string names the hub already; keep one of the two');
-  if (!connectionString && !host) problem('connectionString', 'name the hub: connectionString: { file: … }, or host and key');
+  if (!connectionString && !host) problem('connectionString', 'name the hub: connectionString: { file: … }, or host and key, or dps');
   if (connectionString && key) problem('key', 'the connection string carries the key already; keep one of the two');
   if (certificate && key) problem('key', 'a device proves itself with a key or with a certificate, not both');
   if (host && !key && !certificate) problem('key', 'with host, give key: { file: … }, or certificate and privateKey');
@@ -62,6 +69,6 @@ export const azure: HubClientKind<AzureSettings> = {
   name: 'azure',
   summary: 'Azure IoT Hub over MQTT with TLS',
   settings: AzureSettings,
-  where: ({ host }) => `Azure IoT Hub${host ? `, ${host}` : ''}`,
+  where: ({ host, dps }) => `Azure IoT Hub${host ? `, ${host}` : ''}${dps ? `, assigned by ${dps.endpoint}` : ''}`,
   load: () => import('./client.ts'),
 };

@@ -98,24 +98,36 @@ export async function startStrictPeer(options: { ca?: TestCa; server?: Issued; r
         if (typeof code === 'number' && code > 0) socket.end();
         return;
       }
-      if (!client) return violation('no CONNECT');
+      if (!client) {
+        violation('no CONNECT');
+        return;
+      }
       switch (packet.cmd) {
         case 'subscribe': {
           const granted: number[] = [];
           for (const { topic, qos } of packet.subscriptions) {
-            if (!allowed.some((one) => one.test(topic))) return violation(`filter ${topic}`);
+            if (!allowed.some((one) => one.test(topic))) {
+              violation(`filter ${topic}`);
+              return;
+            }
             const code = script.suback(topic, qos);
             if (typeof code === 'number' && code < 0x80) filters.set(topic, qos);
             note(`subscribe ${topic} ${qos}`);
             if (code === 'silent') return;
             granted.push(code);
           }
-          if (filters.size > 5) return violation('a sixth filter');
+          if (filters.size > 5) {
+            violation('a sixth filter');
+            return;
+          }
           send({ cmd: 'suback', messageId: packet.messageId!, granted });
           break;
         }
         case 'publish': {
-          if (packet.retain || packet.qos === 2) return violation('retain or QoS 2');
+          if (packet.retain || packet.qos === 2) {
+            violation('retain or QoS 2');
+            return;
+          }
           const whole = Object.assign(packet, { text: String(packet.payload) });
           peer.published.push(whole);
           if (packet.qos === 1) send({ cmd: 'puback', messageId: packet.messageId! });
@@ -124,7 +136,7 @@ export async function startStrictPeer(options: { ca?: TestCa; server?: Issued; r
           break;
         }
         case 'unsubscribe':
-          send({ cmd: 'unsuback', messageId: packet.messageId! });
+          send({ cmd: 'unsuback', messageId: packet.messageId!, granted: [] });
           note('unsubscribe');
           break;
         case 'puback':
