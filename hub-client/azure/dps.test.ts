@@ -119,7 +119,7 @@ describe('a registration', () => {
     expect(performance.now() - startMs).toBeGreaterThan(1_200);
     const steps = peer.published.map(({ topic }) => /registrations\/(PUT|GET)/.exec(topic)?.[1]);
     expect(steps).toEqual(['PUT', 'PUT', 'GET', 'GET', 'GET']);
-    expect(peer.published[2]?.topic).toMatch(/iotdps-get-operationstatus\/\?\$rid=[\w-]+&operationId=4\.op%2F1$/);
+    expect(peer.published[2]?.topic).toMatch(/iotdps-get-operationstatus\/\?\$rid=[\w-]+&operationId=4\.op\/1$/);
     expect(new Set(peer.published.map(({ topic }) => /\$rid=([^&]+)/.exec(topic)?.[1])).size).toBe(5);
   });
 
@@ -373,22 +373,22 @@ function registerWithSdk(peer: StrictPeer, registrationId: string): Promise<unkn
       create(host: string, scope: string, transport: unknown, security: unknown): { register(): Promise<unknown> };
     };
   };
-  const { Mqtt } = require('azure-iot-provisioning-device-mqtt') as {
-    Mqtt: new () => { _mqttBase: { connect: (options: { uri: string; sslOptions?: object }, done: unknown) => void } };
-  };
+  type Library = { connect(uri: string, options: object): unknown };
+  const { Mqtt } = require('azure-iot-provisioning-device-mqtt') as { Mqtt: new () => { _mqttBase: { mqttProvider: Library } } };
   const { SymmetricKeySecurityClient } = require('azure-iot-security-symmetric-key') as {
     SymmetricKeySecurityClient: new (id: string, key: string) => unknown;
   };
   const transport = new Mqtt();
-  const base = transport._mqttBase;
-  const original = base.connect.bind(base);
-  // It always takes port 8883, and the roots that come with Node.
-  base.connect = (options, done) =>
-    original({ ...options, uri: `mqtts://localhost:${peer.port}`, sslOptions: { ...options.sslOptions, ca: peer.ca.certificate } }, done);
-  return ProvisioningDeviceClient.create(
+  const library = transport._mqttBase.mqttProvider;
+  // By itself it takes port 8883 and the roots that come with Node.
+  transport._mqttBase.mqttProvider = {
+    connect: (_uri, options) => library.connect(`mqtts://localhost:${peer.port}`, { ...options, ca: peer.ca.certificate }),
+  };
+  const client = ProvisioningDeviceClient.create(
     'localhost',
     '0ne00ABCDEF',
     transport,
     new SymmetricKeySecurityClient(registrationId, key),
-  ).register();
+  );
+  return client.register();
 }

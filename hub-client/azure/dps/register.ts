@@ -79,12 +79,12 @@ async function ask(
   let operation: string | undefined;
   for (;;) {
     const answer = await requests.ask(`the registration of "${registrationId}"`, (link, rid) => {
-      // QoS 1, as the service documents it; the answer counts, not the PUBACK.
+      // QoS 1, as the service documents it; the answer counts, not the PUBACK. The operation goes back as it came where a topic allows it.
       if (operation === undefined)
         link.publish(`$dps/registrations/PUT/iotdps-register/?$rid=${rid}`, Buffer.from(JSON.stringify({ registrationId })), () => {});
       else
         link.publish(
-          `$dps/registrations/GET/iotdps-get-operationstatus/?$rid=${rid}&operationId=${percentEncode(operation)}`,
+          `$dps/registrations/GET/iotdps-get-operationstatus/?$rid=${rid}&operationId=${operation.replace(/[+#&%\s]/g, percentEncode)}`,
           Buffer.from(' '),
           () => {},
         );
