@@ -1,46 +1,52 @@
-import { randomBytes, randomUUID } from 'node:crypto';
-import { type DatabaseSync, openDatabase, transaction } from './database.ts';
+import { randomBytes, randomInt, randomUUID } from 'node:crypto';
+import { read } from './certificate-chain.ts';
+import { type DatabaseSync, transaction } from './database.ts';
 import { afterFix } from './error.ts';
-import { hubFiles, makeFolder } from './folder.ts';
+
+export { openRegistry } from './registry-schema.ts';
 
 /** How an identity proves who it is; the words are IoT Hub's. */
 export type Authentication =
   | { readonly type: 'sas'; readonly primaryKey: string; readonly secondaryKey: string }
-  | { readonly type: 'selfSigned'; readonly primaryThumbprint: string; readonly secondaryThumbprint: string };
+  | { readonly type: 'selfSigned'; readonly primaryThumbprint: string; readonly secondaryThumbprint: string }
+  /** By a certificate of a CA that the hub knows, whose common name is the device id. */
+  | { readonly type: 'certificateAuthority' }
+  | { readonly type: 'none' };
 
-export interface Device {
+/** A device, or a module of one. */
+export interface Identity {
+  /** The MQTT client id: `gw-1`, `gw-1/filter`. */
+  readonly id: string;
   readonly deviceId: string;
+  readonly moduleId: string | undefined;
   /** Changes when an identity is deleted and created again. */
   readonly generationId: string;
+  /** Base64; changes with every change of the identity. */
+  readonly etag: string;
+  /** Of a module: always enabled; its device decides. */
   readonly status: 'enabled' | 'disabled';
+  readonly statusReason: string | undefined;
+  readonly statusMs: number | undefined;
   readonly authentication: Authentication;
+  readonly edge: boolean;
+  readonly managedBy: string | undefined;
   readonly createdMs: number;
   /** Epoch milliseconds since when it is connected; undefined while it is not. */
   readonly connectedSinceMs: number | undefined;
+  /** When that last changed. */
+  readonly connectionMs: number | undefined;
   readonly lastActivityMs: number | undefined;
 }
+export type Device = Identity;
 
-const schema = `
-  CREATE TABLE IF NOT EXISTS devices (
-    device_id TEXT PRIMARY KEY, generation_id TEXT NOT NULL, status TEXT NOT NULL, auth_type TEXT NOT NULL,
-    primary_secret TEXT NOT NULL, secondary_secret TEXT NOT NULL, created_ms INTEGER NOT NULL,
-    connected_since_ms INTEGER, last_activity_ms INTEGER) STRICT;
-  CREATE TABLE IF NOT EXISTS sessions (
-    device_id TEXT PRIMARY KEY REFERENCES devices ON DELETE CASCADE, subscriptions TEXT NOT NULL) STRICT;
-  CREATE TABLE IF NOT EXISTS twins (
-    device_id TEXT PRIMARY KEY REFERENCES devices ON DELETE CASCADE,
-    desired TEXT NOT NULL, desired_version INTEGER NOT NULL, reported TEXT NOT NULL, reported_version INTEGER NOT NULL) STRICT;
-`;
-
-/** Opens the file of identities, sessions and twins; it may be open in several processes at once. */
-export function openRegistry(folder: string): DatabaseSync {
-  makeFolder(folder);
-  return openDatabase(hubFiles(folder).registry, schema);
-}
+export const identityId = (deviceId: string, moduleId: string | undefined): string =>
+  moduleId === undefined ? deviceId : `${deviceId}/${moduleId}`;
 
 /** Ids as IoT Hub allows them: up to 128 ASCII characters, letters, digits and `- . + % _ # * ? ! ( ) , : = @ $ '`. */
-const deviceIdForm = /^[A-Za-z0-9\-.+%_#*?!(),:=@$']{1,128}$/;
+const idForm = /^[A-Za-z0-9\-.+%_#*?!(),:=@$']{1,128}$/;
 const thumbprintForm = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
+
+export const isIdentityId = (text: string): boolean => idForm.test(text);
 
 /** SHA-1 or SHA-256 thumbprint as hex; colons and upper case as openssl prints them are fine. */
 export function normalThumbprint(text: string): string {
@@ -55,8 +61,9 @@ export function normalThumbprint(text: string): string {
   return plain;
 }
 
-export function addDevice(db: DatabaseSync, deviceId: string, wanted: { thumbprint?: string } = {}): Device {
-  if (!deviceIdForm.test(deviceId)) {
+/** A device with two fresh keys, or with a thumbprint. */
+export function addDevice(db: DatabaseSync, deviceId: string, wanted: { thumbprint?: string } = {}): Identity {
+  if (!isIdentityId(deviceId)) {
     throw afterFix(
       'device-id',
       `"${deviceId}" cannot be a device id`,
@@ -67,65 +74,171 @@ export function addDevice(db: DatabaseSync, deviceId: string, wanted: { thumbpri
     wanted.thumbprint === undefined
       ? { type: 'sas', primaryKey: freshKey(), secondaryKey: freshKey() }
       : { type: 'selfSigned', primaryThumbprint: normalThumbprint(wanted.thumbprint), secondaryThumbprint: '' };
-  const [primary, secondary] =
-    authentication.type === 'sas'
-      ? [authentication.primaryKey, authentication.secondaryKey]
-      : [authentication.primaryThumbprint, authentication.secondaryThumbprint];
-  const added = db
-    .prepare('INSERT OR IGNORE INTO devices VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL)')
-    .run(deviceId, randomUUID(), 'enabled', authentication.type, primary, secondary, Date.now());
-  if (added.changes === 0) {
+  if (!insertIdentity(db, { deviceId, authentication })) {
     throw afterFix('device-exists', `device ${deviceId} exists already`, `see it with: dragoman hub device show ${deviceId}`);
   }
-  return getDevice(db, deviceId) as Device;
+  return getDevice(db, deviceId) as Identity;
 }
 
-const freshKey = (): string => randomBytes(32).toString('base64');
+export type NewIdentity = Pick<Identity, 'deviceId' | 'authentication'> &
+  Partial<Pick<Identity, 'moduleId' | 'status' | 'statusReason' | 'edge' | 'managedBy'>>;
 
-export function getDevice(db: DatabaseSync, deviceId: string): Device | undefined {
-  const row = db.prepare('SELECT * FROM devices WHERE device_id = ?').get(deviceId);
-  return row && toDevice(row);
+/** False when it is there. */
+export function insertIdentity(db: DatabaseSync, made: NewIdentity): boolean {
+  const [primary, secondary] = secretsOf(made.authentication);
+  return (
+    db
+      .prepare(
+        `INSERT OR IGNORE INTO identities (id, device_id, module_id, generation_id, etag, status, status_reason, auth_type,
+         primary_secret, secondary_secret, edge, managed_by, created_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      )
+      .run(
+        identityId(made.deviceId, made.moduleId),
+        made.deviceId,
+        made.moduleId ?? null,
+        randomUUID(),
+        freshEtag(),
+        made.status ?? 'enabled',
+        made.statusReason ?? null,
+        made.authentication.type,
+        primary,
+        secondary,
+        made.edge ? 1 : 0,
+        made.managedBy ?? null,
+        Date.now(),
+      ).changes > 0
+  );
 }
 
-export function listDevices(db: DatabaseSync): readonly Device[] {
-  return db.prepare('SELECT * FROM devices ORDER BY device_id').all().map(toDevice);
+/** Writes what may change in an identity, under a new etag. */
+export function updateIdentity(db: DatabaseSync, identity: Identity): void {
+  const [primary, secondary] = secretsOf(identity.authentication);
+  db.prepare(
+    `UPDATE identities SET etag = ?, status = ?, status_reason = ?, status_ms = ?, auth_type = ?, primary_secret = ?,
+     secondary_secret = ?, edge = ?, managed_by = ? WHERE id = ?`,
+  ).run(
+    freshEtag(),
+    identity.status,
+    identity.statusReason ?? null,
+    identity.statusMs ?? null,
+    identity.authentication.type,
+    primary,
+    secondary,
+    identity.edge ? 1 : 0,
+    identity.managedBy ?? null,
+    identity.id,
+  );
 }
 
-function toDevice(row: Record<string, unknown>): Device {
-  const [primary, secondary] = [row.primary_secret as string, row.secondary_secret as string];
+/** 256 bits, base64. */
+export const freshKey = (): string => randomBytes(32).toString('base64');
+/** Random, so that an etag of an identity that was deleted never fits its successor. */
+export const freshEtag = (): string => Buffer.from(String(randomInt(2 ** 40))).toString('base64');
+
+function secretsOf(authentication: Authentication): readonly [string, string] {
+  if (authentication.type === 'sas') return [authentication.primaryKey, authentication.secondaryKey];
+  return authentication.type === 'selfSigned' ? [authentication.primaryThumbprint, authentication.secondaryThumbprint] : ['', ''];
+}
+
+/** By its client id: a device's id, or `device/module`. */
+export function getIdentity(db: DatabaseSync, id: string): Identity | undefined {
+  const row = db.prepare('SELECT * FROM identities WHERE id = ?').get(id);
+  return row && toIdentity(row);
+}
+
+export const getDevice = getIdentity;
+
+export function listDevices(db: DatabaseSync, { top = -1, after = '' }: { top?: number; after?: string } = {}): readonly Identity[] {
+  return db.prepare('SELECT * FROM identities WHERE module_id IS NULL AND id > ? ORDER BY id LIMIT ?').all(after, top).map(toIdentity);
+}
+
+/** All modules of one device, or of all. */
+export function listModules(db: DatabaseSync, deviceId?: string): readonly Identity[] {
+  return db
+    .prepare('SELECT * FROM identities WHERE module_id IS NOT NULL AND device_id = coalesce(?, device_id) ORDER BY device_id, module_id')
+    .all(deviceId ?? null)
+    .map(toIdentity);
+}
+
+function toIdentity(row: Record<string, unknown>): Identity {
+  const number = (name: string): number | undefined => (row[name] as number | null) ?? undefined;
+  const text = (name: string): string | undefined => (row[name] as string | null) ?? undefined;
   return {
+    id: row.id as string,
     deviceId: row.device_id as string,
+    moduleId: text('module_id'),
     generationId: row.generation_id as string,
-    status: row.status as Device['status'],
-    authentication:
-      row.auth_type === 'sas'
-        ? { type: 'sas', primaryKey: primary, secondaryKey: secondary }
-        : { type: 'selfSigned', primaryThumbprint: primary, secondaryThumbprint: secondary },
+    etag: row.etag as string,
+    status: row.status as Identity['status'],
+    statusReason: text('status_reason'),
+    statusMs: number('status_ms'),
+    authentication: toAuthentication(row),
+    edge: row.edge === 1,
+    managedBy: text('managed_by'),
     createdMs: row.created_ms as number,
-    connectedSinceMs: (row.connected_since_ms as number | null) ?? undefined,
-    lastActivityMs: (row.last_activity_ms as number | null) ?? undefined,
+    connectedSinceMs: number('connected_since_ms'),
+    connectionMs: number('connection_ms'),
+    lastActivityMs: number('last_activity_ms'),
   };
 }
 
-/** False when there is no such device. A hub that runs drops the device's connection within a second. */
-export function setStatus(db: DatabaseSync, deviceId: string, status: Device['status']): boolean {
-  return db.prepare('UPDATE devices SET status = ? WHERE device_id = ?').run(status, deviceId).changes > 0;
+function toAuthentication(row: Record<string, unknown>): Authentication {
+  const [primary, secondary] = [row.primary_secret as string, row.secondary_secret as string];
+  const type = row.auth_type as Authentication['type'];
+  if (type === 'sas') return { type, primaryKey: primary, secondaryKey: secondary };
+  return type === 'selfSigned' ? { type, primaryThumbprint: primary, secondaryThumbprint: secondary } : { type };
 }
 
-/** Takes identity, session and twin away; telemetry stays. False when there was no such device. */
-export function removeDevice(db: DatabaseSync, deviceId: string): boolean {
-  return db.prepare('DELETE FROM devices WHERE device_id = ?').run(deviceId).changes > 0;
+/** False when there is no such device. A hub that runs drops the device's connection within a second. */
+export function setStatus(db: DatabaseSync, deviceId: string, status: Identity['status']): boolean {
+  return (
+    db
+      .prepare('UPDATE identities SET status = ?, status_ms = ?, etag = ? WHERE id = ? AND module_id IS NULL')
+      .run(status, Date.now(), freshEtag(), deviceId).changes > 0
+  );
+}
+
+/** Takes an identity away with its modules, session, twin and waiting messages; telemetry stays. False when it was not there. */
+export function removeDevice(db: DatabaseSync, id: string): boolean {
+  return db.prepare('DELETE FROM identities WHERE id = ?').run(id).changes > 0;
 }
 
 /** Connection states, many at once; `undefined` is "not connected". */
 export function writeConnectionStates(db: DatabaseSync, states: ReadonlyMap<string, number | undefined>, nowMs = Date.now()): void {
   transaction(db, () => {
-    const update = db.prepare('UPDATE devices SET connected_since_ms = ?, last_activity_ms = ? WHERE device_id = ?');
-    for (const [deviceId, sinceMs] of states) update.run(sinceMs ?? null, nowMs, deviceId);
+    const update = db.prepare('UPDATE identities SET connected_since_ms = ?, connection_ms = ?, last_activity_ms = ? WHERE id = ?');
+    for (const [id, sinceMs] of states) update.run(sinceMs ?? null, nowMs, nowMs, id);
   });
 }
 
 /** A hub that starts knows of nobody connected, however its predecessor ended. */
 export function forgetConnections(db: DatabaseSync): void {
-  db.exec('UPDATE devices SET connected_since_ms = NULL WHERE connected_since_ms IS NOT NULL');
+  db.exec('UPDATE identities SET connected_since_ms = NULL WHERE connected_since_ms IS NOT NULL');
+}
+
+/** A certificate authority whose certificates identities of type `certificateAuthority` may show. */
+export interface Authority {
+  readonly name: string;
+  readonly pem: string;
+}
+
+export function listAuthorities(db: DatabaseSync): readonly Authority[] {
+  return db.prepare('SELECT name, pem FROM authorities ORDER BY name').all() as unknown as readonly Authority[];
+}
+
+/** Takes the place of one of the same name. Throws HubError when it is no certificate of a CA. */
+export function addAuthority(db: DatabaseSync, name: string, pem: string): void {
+  if (read(pem)?.ca !== true) {
+    throw afterFix(
+      'authority',
+      `"${name}" is not the certificate of a certificate authority`,
+      'give a PEM file whose basic constraints say CA:TRUE',
+    );
+  }
+  db.prepare('INSERT OR REPLACE INTO authorities VALUES (?, ?)').run(name, pem);
+}
+
+/** False when there was none of this name. */
+export function removeAuthority(db: DatabaseSync, name: string): boolean {
+  return db.prepare('DELETE FROM authorities WHERE name = ?').run(name).changes > 0;
 }

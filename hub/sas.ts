@@ -36,15 +36,16 @@ export function signedBy(token: SasToken, key: string): boolean {
 }
 
 /**
- * The device a token is for: the host part and the id, or undefined. Ids may be encoded once more inside the
+ * The identity a token is for: the host part and the client id (`gw-1`, `gw-1/filter`), or undefined. Ids may be encoded once more inside the
  * encoded resource, as some SDKs do.
  */
 export function audienceOf(token: SasToken): { readonly host: string; readonly ids: readonly string[] } | undefined {
-  const resource = decoded(token.resource);
-  const [host, devices, ...rest] = resource?.split('/') ?? [];
-  if (!host || devices?.toLowerCase() !== 'devices' || rest.length !== 1 || !rest[0]) return undefined;
-  const twice = decoded(rest[0]);
-  return { host, ids: twice === undefined || twice === rest[0] ? [rest[0]] : [rest[0], twice] };
+  const [host, devices, deviceId, modules, moduleId, ...rest] = decoded(token.resource)?.split('/') ?? [];
+  if (!host || devices?.toLowerCase() !== 'devices' || !deviceId || rest.length > 0) return undefined;
+  if (modules !== undefined && (modules.toLowerCase() !== 'modules' || !moduleId)) return undefined;
+  const id = moduleId === undefined ? deviceId : `${deviceId}/${moduleId}`;
+  const twice = id.split('/').map(decoded).join('/');
+  return { host, ids: twice === id ? [id] : [id, twice] };
 }
 
 /** Percent-decoded; undefined when the encoding is broken. */

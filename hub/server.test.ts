@@ -114,7 +114,7 @@ describe('CONNECT', () => {
       with: () => ({ deviceId: 'nobody' }),
     },
     {
-      rule: 'refuses a module, which are not known yet',
+      rule: 'refuses a module that is not there',
       code: 5,
       with: ({ deviceId }) => ({ connect: { clientId: `${deviceId}/m`, username: `localhost/${deviceId}/m/?api-version=2021-04-12` } }),
     },
@@ -258,7 +258,13 @@ describe('twins', () => {
     expect(await ask('$iothub/twin/GET/?$rid=4', ' ')).toContain('"reported":{"a":{"c":2},"$version":3}');
     expect(await ask('$iothub/twin/PATCH/properties/reported/?$rid=5', '[1')).toMatch(/res\/400\/\?\$rid=5 .*"errorCode":400004/);
     expect(await ask('$iothub/twin/PATCH/properties/reported/?$rid=6&$version=1', '{}')).toMatch(/res\/412\/.*"errorCode"/);
-    expect(await ask('$iothub/twin/PATCH/properties/reported/?$rid=7', `{"a":"${'x'.repeat(40_000)}"}`)).toMatch(/res\/413\/.*"errorCode"/);
+    expect(await ask('$iothub/twin/PATCH/properties/reported/?$rid=7', `{"a":"${'x'.repeat(40_000)}"}`)).toMatch(/res\/400\/.*"errorCode"/);
+    const wide = JSON.stringify(Object.fromEntries(Array.from({ length: 10 }, (_, index) => [`k${index}`, 'x'.repeat(4_000)])));
+    expect(await ask('$iothub/twin/PATCH/properties/reported/?$rid=8', wide)).toMatch(/res\/413\/.*"errorCode":413001/);
+    const deep = `{"a":${'[['.repeat(10_000)}${']]'.repeat(10_000)}}`;
+    expect(await ask('$iothub/twin/PATCH/properties/reported/?$rid=9', deep)).toMatch(/res\/400\/.*"errorCode"/);
+    expect(await ask('$iothub/twin/PATCH/properties/reported/?$rid=10', 'x'.repeat(200_000))).toMatch(/res\/413\/.*"errorCode"/);
+    expect(await ask('$iothub/twin/GET/?$rid=11', ' ')).toContain('"reported":{"a":{"c":2},"$version":3}');
   });
 });
 

@@ -2,12 +2,17 @@ import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { givenCertificate, namesOf, ownCertificate, type ServerCertificate } from './certificates.ts';
+import type { HubCore } from './core/contract.ts';
+import { Core } from './core/hub-core.ts';
 import { takeLock } from './database.ts';
+import { idScopeOf, Provisioning } from './dps/provisioning.ts';
 import { writeEndpoint } from './endpoint.ts';
 import { afterFix, type HubError } from './error.ts';
 import { hubFiles, makeFolder } from './folder.ts';
 import type { HubLog } from './log.ts';
+import { hostOnly } from './mqtt/connect.ts';
 import { type MqttCounters, MqttServer } from './mqtt/server.ts';
+import { openPolicies } from './policies/policies.ts';
 import { forgetConnections, openRegistry } from './registry.ts';
 import { defaultRetention, type RetentionSettings } from './telemetry/retention.ts';
 import { type StoreCounters, TelemetryStore } from './telemetry/store.ts';
@@ -32,6 +37,10 @@ export interface HubOptions {
   readonly hardLimitBytes?: number;
   /** A client that has not said CONNECT by then is let go, milliseconds. Default 10 s. */
   readonly connectWithinMs?: number;
+  /** Id scope of the provisioning service. Default: the one of the last time; at the first time one is made. */
+  readonly dpsScope?: string;
+  /** File of shared access policies and their keys; see {@link openPolicies}. */
+  readonly policiesFile?: string;
   readonly log: HubLog;
 }
 
@@ -43,6 +52,9 @@ export interface Hub extends AsyncDisposable {
   /** All names it answers to; the first is the one for connection strings. */
   readonly names: readonly string[];
   readonly listen: string;
+  readonly idScope: string;
+  /** For those who ask the hub something from inside this process. */
+  readonly core: HubCore;
   counters(): MqttCounters & StoreCounters;
   /** Resolves with the cause when the hub can no longer do its work; close it then. */
   readonly failed: Promise<HubError>;
@@ -69,15 +81,23 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   const hardLimitBytes = options.hardLimitBytes ?? retention.maxBytes * 1.5 + 256 * 1024 ** 2;
   const store = await TelemetryStore.open({ folder, retention, hardLimitBytes }, log);
   stack.defer(() => store.close());
-  const settings = {
-    listen: listenAddress(options),
-    port: options.mqttPort ?? 8883,
-    isOurName: nameCheck(names, certificate),
-    connectWithinMs: options.connectWithinMs ?? 10_000,
-  };
-  const mqtt = new MqttServer(db, store, certificate, settings, log);
+  const isOurName = nameCheck(names, certificate);
+  const core = new Core({ folder, db, policies: openPolicies(folder, options.policiesFile), isOurName, log });
+  stack.use(core);
+  store.onStored = () => core.events.stored();
+  let mqttPort = options.mqttPort ?? 8883;
+  const provisioning = new Provisioning(core, {
+    idScope: idScopeOf(db, options.dpsScope),
+    // The name by which it found us is one that it can resolve.
+    assignedHub: (serverName) => {
+      const name = serverName !== undefined && isOurName(serverName) ? serverName : (names[0] ?? 'localhost');
+      return mqttPort === 8883 ? name : `${name}:${mqttPort}`;
+    },
+  });
+  const settings = { listen: listenAddress(options), port: mqttPort, connectWithinMs: options.connectWithinMs ?? 10_000 };
+  const mqtt = new MqttServer({ core, provisioning, store, log }, certificate, settings);
   stack.defer(() => mqtt.close());
-  const mqttPort = await mqtt.listen(settings);
+  mqttPort = await mqtt.listen(settings);
   const renewal = setInterval(() => void renew(options, mqtt), renewalCheckMs).unref();
   stack.defer(() => clearInterval(renewal));
   const caFile = certificate.ca === undefined ? undefined : (options.certificate?.certificateFile ?? hubFiles(folder).caCertificate);
@@ -96,6 +116,8 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     caFile,
     names,
     listen: settings.listen ?? 'every interface',
+    idScope: provisioning.idScope,
+    core,
     counters: () => ({ ...mqtt.counters(), ...store.counters() }),
     failed: store.failed,
     close,
@@ -140,7 +162,10 @@ function namesFor(options: HubOptions, certificate: ServerCertificate): readonly
 function nameCheck(names: readonly string[], { certificate }: ServerCertificate): (host: string) => boolean {
   const known = new Set(names.map((name) => name.toLowerCase()));
   const leaf = new X509Certificate(certificate);
-  return (host) => known.has(host) || leaf.checkHost(host) !== undefined;
+  return (host) => {
+    const name = hostOnly(host);
+    return known.has(name) || leaf.checkHost(name) !== undefined;
+  };
 }
 
 function listenAddress({ listen, host = [] }: HubOptions): string | undefined {

@@ -1,5 +1,42 @@
 import { randomUUID } from 'node:crypto';
-import type { DatabaseSync } from './database.ts';
+import { checkPatch, checkSection } from '../twin/limits.ts';
+import { fullReplaceNotice } from '../twin/patch.ts';
+import { isTwinObject, propertiesOf, type TwinObject, type TwinSection } from '../twin/section.ts';
+import {
+  emptySection,
+  patchSection,
+  replaceSection,
+  sectionOnTheWire,
+  type TwinMetadata,
+  type VersionedSection,
+} from '../twin/versions.ts';
+import { RequestError } from './core/request-error.ts';
+import type { DatabaseSync, StatementSync } from './database.ts';
+
+/** A twin as it lies on the disk. */
+export interface StoredTwin {
+  readonly id: string;
+  /** Rises with each change of anything in it. */
+  readonly version: number;
+  /** Base64; changes with tags and desired properties. */
+  readonly etag: string;
+  readonly modelId: string;
+  readonly tags: TwinObject;
+  readonly desired: VersionedSection;
+  readonly reported: VersionedSection;
+}
+
+/** How one section is to change. */
+export interface SectionWrite {
+  readonly how: 'patch' | 'replace';
+  readonly properties: TwinObject;
+}
+
+/** Sections that the back end writes; a section that is absent stays. */
+export interface BackEndWrite {
+  readonly tags?: SectionWrite;
+  readonly desired?: SectionWrite;
+}
 
 /** What goes back on `$iothub/twin/res/{status}/?$rid=…`. */
 export interface TwinAnswer {
@@ -9,86 +46,165 @@ export interface TwinAnswer {
   readonly body: string;
 }
 
-type Json = { [key: string]: unknown };
+/** Nothing much longer can fit, and nothing longer is parsed on this thread. */
+const maxPatchBytes = 64 * 1024;
 
-const maxSectionBytes = 32 * 1024;
-const maxDepth = 10;
+/** The twins in the registry's file: rows to sections and back. What it changes is for the caller to commit. */
+export class TwinStore {
+  readonly #select: StatementSync;
+  readonly #insert: StatementSync;
 
-/** Both sections as the device sees them; a device without a twin yet has an empty one. */
-export function readTwin(db: DatabaseSync, deviceId: string): TwinAnswer {
-  const twin = load(db, deviceId);
-  const body = {
-    desired: { ...twin.desired, $version: twin.desiredVersion },
-    reported: { ...twin.reported, $version: twin.reportedVersion },
-  };
-  return { status: 200, body: JSON.stringify(body) };
+  constructor(db: DatabaseSync) {
+    this.#select = db.prepare('SELECT * FROM twins WHERE id = ?');
+    this.#insert = db.prepare('INSERT OR REPLACE INTO twins VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)');
+  }
+
+  /** An identity without a row yet has an empty twin. */
+  load(id: string): StoredTwin {
+    const row = this.#select.get(id);
+    return row ? toTwin(row) : emptyTwin(id);
+  }
+
+  save(twin: StoredTwin): void {
+    const { desired, reported } = twin;
+    this.#insert.run(
+      twin.id,
+      twin.version,
+      twin.etag,
+      twin.modelId,
+      JSON.stringify(twin.tags),
+      JSON.stringify(desired.properties),
+      JSON.stringify(desired.metadata),
+      desired.version,
+      JSON.stringify(reported.properties),
+      JSON.stringify(reported.metadata),
+      reported.version,
+    );
+  }
+
+  /** Both sections as the device sees them. */
+  read(id: string): TwinAnswer {
+    const { desired, reported } = this.load(id);
+    const body = { desired: sectionOnTheWire(desired, { metadata: false }), reported: sectionOnTheWire(reported, { metadata: false }) };
+    return { status: 200, body: JSON.stringify(body) };
+  }
+
+  /** Merges what a device reports. `expected` is the `$version` it asks for. Throws a RequestError. */
+  patchReported(id: string, payload: string, expected: string | undefined): StoredTwin {
+    const patch = parsePatch(payload);
+    const before = this.load(id);
+    if (expected !== undefined && expected !== String(before.reported.version)) {
+      throw new RequestError('PreconditionFailed', `the reported section is at version ${before.reported.version}, not ${expected}`);
+    }
+    const reported = patchSection(before.reported, patch, { at: new Date().toISOString() });
+    refuse(checkSection(reported.properties, 'reported'));
+    const after: StoredTwin = { ...before, version: before.version + 1, reported };
+    this.save(after);
+    return after;
+  }
+
+  /** Merges or replaces tags and desired properties, and tells what the device is to hear of it. Throws a RequestError. */
+  write(id: string, write: BackEndWrite): { readonly twin: StoredTwin; readonly notice: TwinObject | undefined } {
+    const before = this.load(id);
+    // Tags have no version of their own.
+    const tags = write.tags && changed({ ...before.desired, properties: before.tags }, write.tags, 'tags').section.properties;
+    const desired = write.desired && changed(before.desired, write.desired, 'desired');
+    const twin: StoredTwin = {
+      ...before,
+      version: before.version + 1,
+      etag: nextEtag(before.etag),
+      tags: tags ?? before.tags,
+      desired: desired?.section ?? before.desired,
+    };
+    this.save(twin);
+    return { twin, notice: desired && { ...desired.told, $version: desired.section.version } };
+  }
+
+  setModelId(id: string, modelId: string): void {
+    const twin = this.load(id);
+    if (twin.modelId !== modelId) this.save({ ...twin, modelId, version: twin.version + 1 });
+  }
 }
 
-/** Merges a patch (RFC 7396) into the reported section, on disk when it returns. `expected` is the `$version` the device asks for. */
-export function patchReported(db: DatabaseSync, deviceId: string, payload: string, expected: string | undefined): TwinAnswer {
-  // Nothing much longer can fit; and nothing long is parsed on this thread.
-  if (Buffer.byteLength(payload) > 2 * maxSectionBytes) return refusal(413, 413001, 'the patch is larger than 64 KB');
+/** The SDK takes any answer for success unless its body has an `errorCode`. */
+export function refusal(error: unknown): TwinAnswer {
+  const known =
+    error instanceof RequestError ? error : new RequestError('ServerError', `the hub could not do it: ${(error as Error).message}`);
+  const body = { errorCode: known.errorCode, trackingId: randomUUID(), message: known.message, timestampUtc: new Date().toISOString() };
+  return { status: known.status, body: JSON.stringify(body) };
+}
+
+function parsePatch(payload: string): TwinObject {
+  if (Buffer.byteLength(payload) > maxPatchBytes) throw new RequestError('MessageTooLarge', 'the patch is larger than 64 KB');
   let patch: unknown;
   try {
     patch = JSON.parse(payload);
   } catch {
-    return refusal(400, 400004, 'the patch is not JSON');
+    throw new RequestError('ArgumentInvalid', 'the patch is not JSON');
   }
-  if (!isObject(patch)) return refusal(400, 400004, 'the patch is not a JSON object');
-  const twin = load(db, deviceId);
-  if (expected !== undefined && expected !== String(twin.reportedVersion)) {
-    return refusal(412, 412002, `the reported section is at version ${twin.reportedVersion}, not ${expected}`);
-  }
-  if (depthOf(patch) > maxDepth) return refusal(400, 400004, `the patch is nested deeper than ${maxDepth} levels`);
-  const reported = merge(twin.reported, patch);
-  const text = JSON.stringify(reported);
-  if (Buffer.byteLength(text) > maxSectionBytes) return refusal(413, 413001, 'the reported section would be larger than 32 KB');
-  const version = twin.reportedVersion + 1;
-  db.prepare(
-    'INSERT INTO twins VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET reported = excluded.reported, reported_version = excluded.reported_version',
-  ).run(deviceId, JSON.stringify(twin.desired), twin.desiredVersion, text, version);
-  return { status: 204, version, body: '' };
+  const own = ownProperties(patch);
+  refuse(checkPatch(own));
+  return own;
 }
 
-/** The SDK takes any answer for success unless its body has an `errorCode`. */
-export function refusal(status: number, errorCode: number, message: string): TwinAnswer {
-  return { status, body: JSON.stringify({ errorCode, trackingId: randomUUID(), message, timestampUtc: new Date().toISOString() }) };
+function changed(before: VersionedSection, { how, properties }: SectionWrite, name: TwinSection) {
+  const write = { at: new Date().toISOString(), withVersions: true };
+  const given = ownProperties(properties);
+  refuse(how === 'patch' ? checkPatch(given) : checkSection(given, name));
+  const section = how === 'patch' ? patchSection(before, given, write) : replaceSection(before, given, write);
+  if (how === 'patch') refuse(checkSection(section.properties, name));
+  const told = how === 'patch' ? given : fullReplaceNotice(before.properties, given);
+  return { section, told };
 }
 
-interface Twin {
-  readonly desired: Json;
-  readonly desiredVersion: number;
-  readonly reported: Json;
-  readonly reportedVersion: number;
+/** Without the hub's own keys, which come along in documents that are sent back. */
+function ownProperties(given: unknown): TwinObject {
+  return isTwinObject(given) ? propertiesOf(given) : (given as TwinObject);
 }
 
-function load(db: DatabaseSync, deviceId: string): Twin {
-  const row = db.prepare('SELECT * FROM twins WHERE device_id = ?').get(deviceId);
-  if (!row) return { desired: {}, desiredVersion: 1, reported: {}, reportedVersion: 1 };
+function refuse(found: ReturnType<typeof checkSection>): void {
+  if (!found) return;
+  const where = found.path === '' ? '' : `${found.path}: `;
+  throw new RequestError(found.code === 'too-large' ? 'MessageTooLarge' : 'ArgumentInvalid', `${where}${found.message}`);
+}
+
+function emptyTwin(id: string): StoredTwin {
+  const at = new Date().toISOString();
   return {
-    desired: JSON.parse(row.desired as string) as Json,
-    desiredVersion: row.desired_version as number,
-    reported: JSON.parse(row.reported as string) as Json,
-    reportedVersion: row.reported_version as number,
+    id,
+    version: 1,
+    etag: nextEtag(''),
+    modelId: '',
+    tags: {},
+    desired: emptySection({ at, withVersions: true }),
+    reported: emptySection({ at }),
   };
 }
 
-const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
-
-function merge(section: Json, patch: Json): Json {
-  const entries = new Map(Object.entries(section));
-  for (const [key, value] of Object.entries(patch)) {
-    if (value === null) entries.delete(key);
-    else if (isObject(value)) {
-      const old = entries.get(key);
-      entries.set(key, merge(isObject(old) ? old : {}, value));
-    } else entries.set(key, value);
-  }
-  return Object.fromEntries(entries);
+/** `AAAAAAAAAAE=` and so on: eight bytes that count. */
+function nextEtag(etag: string): string {
+  const bytes = Buffer.from(etag, 'base64');
+  const next = Buffer.alloc(8);
+  next.writeBigUInt64BE((bytes.length === 8 ? bytes.readBigUInt64BE() : 0n) + 1n);
+  return next.toString('base64');
 }
 
-/** Levels of objects and arrays below the root; stops counting where it is too deep anyway. */
-function depthOf(value: unknown, level = 0): number {
-  if (typeof value !== 'object' || value === null || level > maxDepth) return level;
-  return Math.max(level, ...Object.values(value).map((inner) => depthOf(inner, typeof inner === 'object' ? level + 1 : level)));
+type Row = Record<string, unknown>;
+
+function toTwin(row: Row): StoredTwin {
+  return {
+    id: row.id as string,
+    version: row.version as number,
+    etag: row.etag as string,
+    modelId: row.model_id as string,
+    tags: JSON.parse(row.tags as string) as TwinObject,
+    desired: toSection(row, 'desired'),
+    reported: toSection(row, 'reported'),
+  };
 }
+
+const toSection = (row: Row, name: TwinSection): VersionedSection => ({
+  properties: JSON.parse(row[name] as string) as TwinObject,
+  metadata: JSON.parse(row[`${name}_metadata`] as string) as TwinMetadata,
+  version: row[`${name}_version`] as number,
+});

@@ -28,6 +28,7 @@ const requestErrors = {
   PreconditionFailed: { status: 412, errorCode: 412002 },
   MessageTooLarge: { status: 413, errorCode: 413001 },
   ServerError: { status: 500, errorCode: 500001 },
+  BadDeviceResponse: { status: 502, errorCode: 502001 },
   GatewayTimeout: { status: 504, errorCode: 504101 },
 } as const;
 

@@ -8,13 +8,15 @@ import {
   type Packet,
   parser,
 } from 'mqtt-packet';
+import type { CertificateChain } from '../certificate-chain.ts';
 import type { HubError } from '../error.ts';
 import type { Subscriptions } from '../sessions.ts';
-import type { TwinAnswer } from '../twins.ts';
-import { type ConnectDecision, connack } from './connect.ts';
+import { connack } from './connect.ts';
 import type { ConnectionEnd, ConnectionHost } from './connection-host.ts';
 import { PacketFramer, ProtocolViolation } from './framing.ts';
-import { maxMessageBytes, maxSubscriptions, maySubscribe, messageBytes, type PublishTopic, parsePublishTopic } from './topics.ts';
+import { Outgoing } from './outgoing.ts';
+import type { Role, Speaker, TelemetryTopic } from './role.ts';
+import { maxMessageBytes, maxSubscriptions, messageBytes } from './topics.ts';
 
 /** A CONNECT with a will; nothing else may come before it. */
 const beforeConnectBytes = 64 * 1024;
@@ -38,7 +40,7 @@ function codeOf(error: unknown): string {
 }
 
 /** One TLS connection that speaks the device side of IoT Hub: MQTT 3.1.1, QoS 0 and 1. */
-export class MqttConnection {
+export class MqttConnection implements Speaker {
   readonly remote: string;
   /** Who it says it is; for the log, before it is proven. */
   claimedId: string | undefined;
@@ -47,7 +49,8 @@ export class MqttConnection {
   readonly #framer = new PacketFramer(beforeConnectBytes);
   readonly #parser = parser({ protocolVersion: 4 });
   readonly #openedMs = Date.now();
-  #accepted: (ConnectDecision & { accepted: true }) | undefined;
+  readonly #outgoing = new Outgoing();
+  #role: Role | undefined;
   #clean = true;
   #will: IConnectPacket['will'];
   #subscriptions: Subscriptions = new Map();
@@ -74,28 +77,50 @@ export class MqttConnection {
     socket.on('close', () => this.#finish({ code: 'link-lost', reason: 'the link was lost', bad: false }));
   }
 
-  get deviceId(): string | undefined {
-    return this.#accepted?.device.deviceId;
+  get role(): Role | undefined {
+    return this.#role;
   }
 
-  get generationId(): string | undefined {
-    return this.#accepted?.device.generationId;
+  get subscriptions(): ReadonlyMap<string, 0 | 1> {
+    return this.#subscriptions;
   }
 
-  clientCertificate(): Buffer | undefined {
-    return this.#socket.getPeerCertificate()?.raw;
+  certificates(): CertificateChain {
+    const chain: Buffer[] = [];
+    // The last one is its own issuer.
+    for (let peer = this.#socket.getPeerCertificate(true); peer?.raw && chain.length < 8; peer = peer.issuerCertificate) {
+      if (chain.at(-1)?.equals(peer.raw)) break;
+      chain.push(peer.raw);
+    }
+    return chain;
+  }
+
+  /** The name by which the client calls the hub, as it said in the TLS handshake. */
+  get serverName(): string | undefined {
+    return this.#socket.servername || undefined;
+  }
+
+  publish(topic: string, body: string | Uint8Array): void {
+    if (this.#end) return;
+    const payload = typeof body === 'string' ? body : Buffer.from(body);
+    this.#send({ cmd: 'publish', topic, payload, qos: 0, retain: false, dup: false });
+  }
+
+  deliver(topic: string, body: string | Uint8Array, settled: (acknowledged: boolean) => void): void {
+    if (this.#end) settled(false);
+    else this.#write(this.#outgoing.add(topic, body, settled));
   }
 
   /** Called a few times a second: what is too slow, too silent or expired ends. */
   check(nowMs: number): void {
     if (this.#end) return;
     const { waitingSinceMs } = this.#framer;
-    if (!this.#accepted) {
+    if (!this.#role) {
       const { connectWithinMs } = this.#host;
       if (nowMs - this.#openedMs > connectWithinMs)
         this.close({ code: 'no-connect', reason: `no CONNECT within ${connectWithinMs} ms`, bad: true });
-    } else if (this.#accepted.expiresMs !== undefined && nowMs >= this.#accepted.expiresMs) {
-      this.close({ code: 'token-expired', reason: 'the token expired while connected', bad: false });
+    } else if (this.#role.expiresMs !== undefined && nowMs >= this.#role.expiresMs) {
+      this.close({ code: 'token-expired', reason: 'the token or certificate expired while connected', bad: false });
     } else if (!this.#paused && nowMs - this.#lastByteMs > this.#silenceMs) {
       this.close({ code: 'keepalive', reason: `nothing was heard for ${Math.round((nowMs - this.#lastByteMs) / 1000)} s`, bad: false });
     } else if (!this.#paused && waitingSinceMs !== undefined && nowMs - waitingSinceMs > packetWithinMs) {
@@ -133,7 +158,7 @@ export class MqttConnection {
     if (this.#end) return;
     this.#lastByteMs = Date.now();
     try {
-      if (!this.#accepted && this.#framer.waitingSinceMs === undefined && ((chunk[0] ?? 0) & 0xf0) !== 0x10) {
+      if (!this.#role && this.#framer.waitingSinceMs === undefined && ((chunk[0] ?? 0) & 0xf0) !== 0x10) {
         throw new ProtocolViolation('no-connect', 'the first packet was not CONNECT [MQTT-3.1.0-1]');
       }
       this.#framer.push(chunk, (packet, owned) => {
@@ -153,16 +178,16 @@ export class MqttConnection {
       return;
     }
     // Refused: nothing more is taken.
-    if (!this.#accepted) return;
+    if (!this.#role) return;
     switch (packet.cmd) {
       case 'publish':
-        this.#publish(packet, this.#accepted.device.deviceId);
+        this.#publish(packet, this.#role);
         break;
       case 'subscribe':
-        this.#subscribe(packet, this.#accepted.device.deviceId);
+        this.#subscribe(packet, this.#role);
         break;
       case 'unsubscribe':
-        this.#unsubscribe(packet, this.#accepted.device.deviceId);
+        this.#unsubscribe(packet);
         break;
       case 'pingreq':
         this.#send({ cmd: 'pingresp' });
@@ -172,6 +197,7 @@ export class MqttConnection {
         this.close({ code: 'disconnect', reason: 'the device said goodbye', bad: false });
         break;
       case 'puback':
+        this.#outgoing.acknowledged(packet.messageId);
         break;
       default:
         throw new ProtocolViolation('unexpected-packet', `a device may not send ${packet.cmd}`);
@@ -179,7 +205,7 @@ export class MqttConnection {
   }
 
   #connect(packet: IConnectPacket): void {
-    if (this.#accepted) throw new ProtocolViolation('second-connect', 'a second CONNECT on one connection [MQTT-3.1.0-2]');
+    if (this.#role) throw new ProtocolViolation('second-connect', 'a second CONNECT on one connection [MQTT-3.1.0-2]');
     this.claimedId = packet.clientId.slice(0, 300);
     const decision = this.#host.decide(packet, this);
     if (!decision.accepted) {
@@ -187,20 +213,21 @@ export class MqttConnection {
       this.close({ code: 'refused', reason: decision.reason, bad: true });
       return;
     }
-    const { deviceId } = decision.device;
-    if (packet.will && !this.#isTelemetry(packet.will.topic, deviceId)) {
-      throw new ProtocolViolation('will-topic', `the will's topic must be devices/${deviceId}/messages/events/`);
+    const role = decision.cast(this);
+    if (packet.will && !role.telemetry(packet.will.topic)) {
+      throw new ProtocolViolation('will-topic', "the will's topic must be one for telemetry: devices/{device}/messages/events/");
     }
-    this.#accepted = decision;
+    this.#role = role;
     this.#will = packet.will;
-    this.#clean = packet.clean === true;
+    this.#clean = packet.clean === true || !role.session;
     if (packet.keepalive) this.#silenceMs = Math.min(packet.keepalive * 1_500, longestSilenceMs);
     this.#framer.limitBytes = packetBytes;
-    this.#host.accepted(this);
-    const session = this.#clean ? undefined : this.#host.loadSession(deviceId);
-    if (this.#clean) this.#host.dropSession(deviceId);
+    this.#host.accepted(this, role);
+    const session = this.#clean ? undefined : role.session?.load();
+    if (this.#clean) role.session?.drop();
     this.#subscriptions = session ?? new Map();
     this.#send({ cmd: 'connack', returnCode: connack.accepted, sessionPresent: session !== undefined });
+    if (this.#subscriptions.size > 0) role.listening();
   }
 
   #refuse(packet: IConnectPacket, code: number): void {
@@ -210,35 +237,21 @@ export class MqttConnection {
     } else this.#send({ cmd: 'connack', returnCode: code, sessionPresent: false });
   }
 
-  #isTelemetry(topic: string, deviceId: string): boolean {
-    return parsePublishTopic(topic, deviceId)?.kind === 'telemetry';
-  }
-
-  #publish(packet: IPublishPacket, deviceId: string): void {
+  #publish(packet: IPublishPacket, role: Role): void {
     if (packet.qos === 2) throw new ProtocolViolation('qos-2', 'a PUBLISH with QoS 2; IoT Hub takes 0 and 1');
-    const topic = parsePublishTopic(packet.topic, deviceId);
-    if (!topic)
-      throw new ProtocolViolation('topic', `a PUBLISH to ${JSON.stringify(packet.topic.slice(0, 200))}, where ${deviceId} may not publish`);
-    if (topic.kind === 'telemetry') {
-      this.#telemetry(packet, topic, deviceId);
+    const telemetry = role.telemetry(packet.topic);
+    if (telemetry) {
+      this.#telemetry(packet, telemetry);
       return;
     }
-    if (topic.kind === 'twin-get') this.#answer(topic.rid, this.#host.readTwin(deviceId));
-    if (topic.kind === 'twin-reported') {
-      this.#answer(topic.rid, this.#host.patchReported(deviceId, packet.payload.toString('utf8'), topic.version));
+    if (!role.take(packet.topic, packet.payload as Buffer)) {
+      const topic = JSON.stringify(packet.topic.slice(0, 200));
+      throw new ProtocolViolation('topic', `a PUBLISH to ${topic}, where ${role.id} may not publish`);
     }
-    // The answer to a method: nobody waits for one yet.
-    if (packet.qos === 1) this.#send({ cmd: 'puback', messageId: packet.messageId as number });
+    if (packet.qos === 1 && !this.#end) this.#send({ cmd: 'puback', messageId: packet.messageId as number });
   }
 
-  /** Always, also without a subscription: a twin request that gets no answer hangs the Azure SDK for ever. */
-  #answer(rid: string, { status, version, body }: TwinAnswer): void {
-    const query = version === undefined ? '' : `&$version=${version}`;
-    const topic = `$iothub/twin/res/${status}/?$rid=${encodeURIComponent(rid)}${query}`;
-    this.#send({ cmd: 'publish', topic, payload: body, qos: 0, retain: false, dup: false });
-  }
-
-  #telemetry(packet: IPublishPacket, topic: PublishTopic & { kind: 'telemetry' }, deviceId: string): void {
+  #telemetry(packet: IPublishPacket, topic: TelemetryTopic): void {
     const payload = packet.payload as Buffer;
     const bytes = messageBytes(topic.properties, payload.length);
     if (bytes > maxMessageBytes) {
@@ -252,7 +265,7 @@ export class MqttConnection {
     const stored = (error: HubError | undefined): void => this.#stored(packet, bodyBytes, error);
     // The worker gets the memory itself where it is ours alone, else a copy.
     const body = this.#packetOwned ? payload : new Uint8Array(payload);
-    this.#host.store({ device: deviceId, arrivedMs: Date.now(), properties: { ...properties }, body }, stored);
+    this.#host.store({ device: topic.deviceId, arrivedMs: Date.now(), properties: { ...properties }, body }, stored);
     this.#regulate();
   }
 
@@ -291,10 +304,10 @@ export class MqttConnection {
     this.#socket.pause();
   }
 
-  #subscribe(packet: ISubscribePacket, deviceId: string): void {
+  #subscribe(packet: ISubscribePacket, role: Role): void {
     const wanted = new Map(this.#subscriptions);
     for (const { topic, qos } of packet.subscriptions) {
-      if (!maySubscribe(topic, deviceId)) {
+      if (!role.maySubscribe(topic)) {
         throw new ProtocolViolation(
           'topic-filter',
           `a SUBSCRIBE to ${JSON.stringify(topic.slice(0, 200))}; only the documented filters exist`,
@@ -305,24 +318,25 @@ export class MqttConnection {
     if (wanted.size > maxSubscriptions || packet.subscriptions.length > maxSubscriptions) {
       throw new ProtocolViolation('too-many-subscriptions', `more than ${maxSubscriptions} subscriptions on one connection`);
     }
-    this.#remember(wanted, deviceId);
+    this.#remember(wanted);
     this.#send({
       cmd: 'suback',
       messageId: packet.messageId as number,
       granted: packet.subscriptions.map(({ qos }) => (qos === 0 ? 0 : 1)),
     });
+    role.listening();
   }
 
-  #unsubscribe(packet: IUnsubscribePacket, deviceId: string): void {
+  #unsubscribe(packet: IUnsubscribePacket): void {
     const wanted = new Map(this.#subscriptions);
     for (const topic of packet.unsubscriptions) wanted.delete(topic);
-    this.#remember(wanted, deviceId);
+    this.#remember(wanted);
     this.#send({ cmd: 'unsuback', messageId: packet.messageId as number } as Packet);
   }
 
-  #remember(subscriptions: Subscriptions, deviceId: string): void {
+  #remember(subscriptions: Subscriptions): void {
+    if (!this.#clean) this.#role?.session?.save(subscriptions);
     this.#subscriptions = subscriptions;
-    if (!this.#clean) this.#host.saveSession(deviceId, subscriptions);
   }
 
   #send(packet: Packet): void {
@@ -338,16 +352,16 @@ export class MqttConnection {
   #finish(end: ConnectionEnd): void {
     if (this.#end) return;
     this.#end = end;
-    const will = this.#will;
-    if (will && this.deviceId !== undefined) this.#storeWill(will, this.deviceId);
+    const telemetry = this.#will && this.#role?.telemetry(this.#will.topic);
+    if (telemetry) this.#storeWill(this.#will as NonNullable<IConnectPacket['will']>, telemetry);
+    this.#role?.ended();
     this.#host.ended(this, end);
+    this.#outgoing.abandon();
   }
 
   /** The link ended without DISCONNECT: the will is telemetry now. */
-  #storeWill(will: NonNullable<IConnectPacket['will']>, deviceId: string): void {
-    const topic = parsePublishTopic(will.topic, deviceId);
-    if (topic?.kind !== 'telemetry') return;
-    const properties = { ...topic.properties, 'iothub-MessageType': 'Will' };
-    this.#host.store({ device: deviceId, arrivedMs: Date.now(), properties, body: new Uint8Array(Buffer.from(will.payload)) }, () => {});
+  #storeWill({ payload }: NonNullable<IConnectPacket['will']>, { deviceId, properties }: TelemetryTopic): void {
+    const all = { ...properties, 'iothub-MessageType': 'Will' };
+    this.#host.store({ device: deviceId, arrivedMs: Date.now(), properties: all, body: new Uint8Array(Buffer.from(payload)) }, () => {});
   }
 }

@@ -1,23 +1,24 @@
 import type { Socket } from 'node:net';
 import { createServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
+import type { IConnectPacket } from 'mqtt-packet';
 import type { ServerCertificate } from '../certificates.ts';
-import type { DatabaseSync } from '../database.ts';
+import type { Core } from '../core/hub-core.ts';
+import type { Provisioning } from '../dps/provisioning.ts';
 import { afterFix } from '../error.ts';
 import { type HubLog, LogThrottle } from '../log.ts';
-import { type Device, getDevice, writeConnectionStates } from '../registry.ts';
-import { dropSession, loadSession, saveSession } from '../sessions.ts';
+import { getIdentity, listAuthorities, writeConnectionStates } from '../registry.ts';
 import type { TelemetryStore } from '../telemetry/store.ts';
-import { patchReported, readTwin, refusal, type TwinAnswer } from '../twins.ts';
 import { decideConnect } from './connect.ts';
 import { MqttConnection } from './connection.ts';
-import type { ConnectionEnd, ConnectionHost } from './connection-host.ts';
+import type { ConnectionEnd, ConnectionHost, Decision } from './connection-host.ts';
+import { IdentityRole } from './identity-role.ts';
+import type { Role } from './role.ts';
 
 export interface MqttSettings {
   /** Undefined: every interface. */
   readonly listen: string | undefined;
   /** 0: any free port. */
   readonly port: number;
-  readonly isOurName: (host: string) => boolean;
   readonly connectWithinMs: number;
 }
 
@@ -35,13 +36,13 @@ const checkEveryMs = 250;
 /** The MQTT listener and its connections: at most one for each identity. */
 export class MqttServer {
   readonly #tls: TlsServer;
-  readonly #db: DatabaseSync;
+  readonly #core: Core;
   readonly #log: HubLog;
   readonly #host: ConnectionHost;
   readonly #all = new Set<MqttConnection>();
   /** Also those that are still shaking hands. */
   readonly #sockets = new Set<Socket>();
-  readonly #byDevice = new Map<string, MqttConnection>();
+  #accepted = 0;
   readonly #states = new Map<string, number | undefined>();
   readonly #throttle = new LogThrottle();
   readonly #count = { accepted: 0, refused: 0, violations: 0 };
@@ -49,10 +50,14 @@ export class MqttServer {
   #dataVersion: unknown;
   #closing = false;
 
-  constructor(db: DatabaseSync, store: TelemetryStore, certificate: ServerCertificate, settings: MqttSettings, log: HubLog) {
-    this.#db = db;
-    this.#log = log;
-    this.#host = this.#makeHost(store, settings);
+  constructor(
+    parts: { core: Core; provisioning: Provisioning; store: TelemetryStore; log: HubLog },
+    certificate: ServerCertificate,
+    settings: MqttSettings,
+  ) {
+    this.#core = parts.core;
+    this.#log = parts.log;
+    this.#host = this.#makeHost(parts.provisioning, parts.store, settings);
     this.#tls = createServer(
       {
         cert: certificate.certificate,
@@ -92,7 +97,7 @@ export class MqttServer {
   }
 
   counters(): MqttCounters {
-    return { connections: this.#byDevice.size, ...this.#count };
+    return { connections: this.#core.links.size, ...this.#count };
   }
 
   /** Everything that was taken is acknowledged, every device got a FIN. Within a second. */
@@ -106,17 +111,10 @@ export class MqttServer {
     this.#flushStates();
   }
 
-  #makeHost(store: TelemetryStore, { isOurName, connectWithinMs }: MqttSettings): ConnectionHost {
-    const db = this.#db;
+  #makeHost(provisioning: Provisioning, store: TelemetryStore, { connectWithinMs }: MqttSettings): ConnectionHost {
     return {
-      decide: (packet, connection) =>
-        decideConnect(packet, {
-          isOurName,
-          device: (deviceId): Device | undefined => getDevice(db, deviceId),
-          clientCertificate: () => connection.clientCertificate(),
-          nowMs: Date.now(),
-        }),
-      accepted: (connection) => this.#accepted(connection),
+      decide: (packet, connection) => provisioning.decide(packet, connection) ?? this.#decide(packet, connection),
+      accepted: (connection, role) => this.#welcome(connection, role),
       ended: (connection, end) => this.#ended(connection, end),
       store: (message, stored) => store.append(message, stored),
       connectWithinMs,
@@ -124,39 +122,49 @@ export class MqttServer {
         return store.congested;
       },
       onceDrained: (call) => store.onceDrained(call),
-      loadSession: (deviceId) => loadSession(db, deviceId),
-      saveSession: (deviceId, subscriptions) => saveSession(db, deviceId, subscriptions),
-      dropSession: (deviceId) => dropSession(db, deviceId),
-      readTwin: (deviceId) => answered(() => readTwin(db, deviceId)),
-      patchReported: (deviceId, payload, expected) => answered(() => patchReported(db, deviceId, payload, expected)),
     };
   }
 
+  #decide(packet: IConnectPacket, connection: MqttConnection): Decision {
+    const core = this.#core;
+    const decision = decideConnect(packet, {
+      isOurName: core.isOurName,
+      identity: (id) => getIdentity(core.db, id),
+      policies: core.policies,
+      certificates: () => connection.certificates(),
+      authorities: () => listAuthorities(core.db).map(({ pem }) => pem),
+      nowMs: Date.now(),
+    });
+    if (!decision.accepted) return decision;
+    const { identity, expiresMs, modelId } = decision;
+    if (modelId !== undefined) core.commits.run(() => core.twinStore.setModelId(identity.id, modelId)).catch(() => {});
+    return { accepted: true, cast: (speaker) => new IdentityRole(identity, expiresMs, core, speaker) };
+  }
+
   #open(socket: TLSSocket): void {
-    if (this.#closing || this.#all.size - this.#byDevice.size >= maxStrangers) {
+    if (this.#closing || this.#all.size - this.#accepted >= maxStrangers) {
       socket.destroy();
       return;
     }
     this.#all.add(new MqttConnection(socket, this.#host));
   }
 
-  #accepted(connection: MqttConnection): void {
-    const deviceId = connection.deviceId as string;
-    const older = this.#byDevice.get(deviceId);
-    this.#byDevice.set(deviceId, connection);
-    this.#states.set(deviceId, Date.now());
+  #welcome(connection: MqttConnection, role: Role): void {
+    this.#accepted++;
     this.#count.accepted++;
-    older?.close({ code: 'taken-over', reason: 'the same device connected again', bad: false });
-    this.#log.debug({ device: deviceId, remote: connection.remote }, 'device connected');
+    if (role instanceof IdentityRole) {
+      const older = this.#core.links.add(role);
+      this.#states.set(role.id, Date.now());
+      older?.end('the same identity connected again');
+    }
+    this.#log.debug({ device: role.id, remote: connection.remote }, 'device connected');
   }
 
   #ended(connection: MqttConnection, end: ConnectionEnd): void {
     this.#all.delete(connection);
-    const { deviceId, remote, claimedId } = connection;
-    if (deviceId !== undefined && this.#byDevice.get(deviceId) === connection) {
-      this.#byDevice.delete(deviceId);
-      this.#states.set(deviceId, undefined);
-    }
+    const { role, remote, claimedId } = connection;
+    if (role) this.#accepted--;
+    if (role instanceof IdentityRole && this.#core.links.get(role.id) === undefined) this.#states.set(role.id, undefined);
     const fields = { ...(claimedId !== undefined && { device: claimedId }), remote, code: end.code, reason: end.reason };
     if (!end.bad) {
       this.#log.debug(fields, 'device disconnected');
@@ -194,35 +202,27 @@ export class MqttServer {
 
   /** Changes when another process (the command line) wrote to the registry. */
   #readDataVersion(): unknown {
-    return this.#db.prepare('PRAGMA data_version').get()?.data_version;
+    return this.#core.db.prepare('PRAGMA data_version').get()?.data_version;
   }
 
   #dropRevoked(): void {
-    for (const [deviceId, connection] of this.#byDevice) {
-      const device = getDevice(this.#db, deviceId);
-      if (device?.status === 'enabled' && device.generationId === connection.generationId) continue;
-      connection.close({ code: 'revoked', reason: 'the device was disabled or deleted', bad: false });
+    for (const link of [...this.#core.links]) {
+      const identity = getIdentity(this.#core.db, link.id);
+      const device = identity?.moduleId === undefined ? identity : getIdentity(this.#core.db, identity.deviceId);
+      if (device?.status === 'enabled' && identity?.generationId === link.generationId) continue;
+      link.end('the device was disabled or deleted');
     }
   }
 
   #flushStates(): void {
     if (this.#states.size === 0) return;
     try {
-      writeConnectionStates(this.#db, this.#states);
+      writeConnectionStates(this.#core.db, this.#states);
       this.#states.clear();
     } catch (error) {
       // A full disk or a long lock: they wait for the next turn, telemetry has its own word about it.
       this.#log.debug({ reason: (error as Error).message }, 'connection states could not be written');
     }
-  }
-}
-
-/** A registry that cannot be read or written is said to the device: an answer that never comes would hang its SDK. */
-function answered(work: () => TwinAnswer): TwinAnswer {
-  try {
-    return work();
-  } catch (error) {
-    return refusal(500, 500001, `the hub could not do it: ${(error as Error).message}`);
   }
 }
 

@@ -1,48 +1,55 @@
+import type { IdentityName } from '../core/contract.ts';
+import type { Feature } from '../core/links.ts';
+
 /** Largest telemetry message in bytes: body, values of system properties, names and values of application properties. */
 export const maxMessageBytes = 256 * 1024;
 
 export type PropertyBag = Readonly<Record<string, string>>;
 
-/** What a device may publish. */
-export type PublishTopic =
-  | { readonly kind: 'telemetry'; readonly properties: PropertyBag }
+/** What an identity may publish besides telemetry. */
+export type RequestTopic =
   | { readonly kind: 'twin-get'; readonly rid: string }
   | { readonly kind: 'twin-reported'; readonly rid: string; readonly version: string | undefined }
   | { readonly kind: 'method-response'; readonly status: number; readonly rid: string };
 
 const twinGet = '$iothub/twin/GET/';
 const twinReported = '$iothub/twin/PATCH/properties/reported/';
-const methodResponse = /^\$iothub\/methods\/res\/(-?\d{1,9})\/\?(.*)$/s;
 
-/** Undefined when `deviceId` may not publish there; the real hub closes the connection then. */
-export function parsePublishTopic(topic: string, deviceId: string): PublishTopic | undefined {
-  if (topic.startsWith('devices/')) {
-    const bag = telemetryBag(topic, deviceId);
-    const properties = bag === undefined ? undefined : parseBag(bag);
-    return properties && { kind: 'telemetry', properties };
-  }
-  if (topic.startsWith(twinGet)) {
-    const query = parseBag(topic.slice(twinGet.length).replace(/^\?/, ''));
-    return query && { kind: 'twin-get', rid: query.$rid ?? '' };
-  }
-  if (topic.startsWith(twinReported)) {
-    const query = parseBag(topic.slice(twinReported.length).replace(/^\?/, ''));
-    return query && { kind: 'twin-reported', rid: query.$rid ?? '', version: query.$version };
-  }
-  const method = methodResponse.exec(topic);
-  const query = method && parseBag(method[2] ?? '');
-  return query ? { kind: 'method-response', status: Number(method?.[1]), rid: query.$rid ?? '' } : undefined;
+/** Of a request; it comes back in the topic of the answer. */
+const maxRidChars = 1024;
+
+/** Undefined when nobody may publish there; the real hub closes the connection then. */
+export function parseRequestTopic(topic: string): RequestTopic | undefined {
+  const [start, status] = topic.startsWith(twinGet)
+    ? [twinGet]
+    : topic.startsWith(twinReported)
+      ? [twinReported]
+      : (/^(\$iothub\/methods\/res\/(-?\d{1,9})\/)\?/.exec(topic)?.slice(1) ?? []);
+  if (start === undefined) return undefined;
+  const query = parseBag(topic.slice(start.length).replace(/^\?/, ''));
+  const rid = query?.$rid ?? '';
+  if (!query || rid.length > maxRidChars) return undefined;
+  if (start === twinGet) return { kind: 'twin-get', rid };
+  if (start === twinReported) return { kind: 'twin-reported', rid, version: query.$version };
+  return { kind: 'method-response', status: Number(status), rid };
 }
 
-/** The part after `events/`; exactly one slash at its end is stripped, the slash before it may be missing. */
-function telemetryBag(topic: string, deviceId: string): string | undefined {
-  const start = `devices/${deviceId}/messages/events`;
+/** `devices/gw-1`, `devices/gw-1/modules/filter`: what the topics of an identity begin with. */
+export const topicRoot = ({ deviceId, moduleId }: IdentityName): string =>
+  moduleId === undefined ? `devices/${deviceId}` : `devices/${deviceId}/modules/${moduleId}`;
+
+/**
+ * The properties in a telemetry topic of this identity; undefined when it is none. Exactly one slash at the end is stripped (the SDK puts one
+ * behind the properties of a module's output), and the slash behind `events` may be missing.
+ */
+export function parseTelemetryTopic(topic: string, root: string): PropertyBag | undefined {
+  const start = `${root}/messages/events`;
   if (!topic.startsWith(start)) return undefined;
   const rest = topic.slice(start.length);
-  if (rest === '' || rest === '/') return '';
+  if (rest === '' || rest === '/') return parseBag('');
   if (!rest.startsWith('/')) return undefined;
   const bag = rest.endsWith('/') ? rest.slice(1, -1) : rest.slice(1);
-  return bag.includes('/') ? undefined : bag;
+  return bag.includes('/') ? undefined : parseBag(bag);
 }
 
 /** `key=value` pairs, both percent-encoded; a key alone has the value ''. Undefined when the encoding is broken. */
@@ -75,13 +82,17 @@ export function messageBytes(properties: PropertyBag, bodyBytes: number): number
 /** Most filters one identity may hold at once. */
 export const maxSubscriptions = 5;
 
-/** The documented filters, and nothing else. */
-export function maySubscribe(filter: string, deviceId: string): boolean {
-  return (
-    filter === `devices/${deviceId}/messages/devicebound/#` ||
-    filter === `devices/${deviceId}/messages/devicebound` ||
-    filter === '$iothub/methods/POST/#' ||
-    filter === '$iothub/twin/res/#' ||
-    filter === '$iothub/twin/PATCH/properties/desired/#'
-  );
+/** The documented filters, and what an identity hears on them. Modules: the Node SDK takes `inputs/#`, the others all of `…/#`. */
+export function featureFilters({ deviceId, moduleId }: IdentityName): Readonly<Record<Feature, readonly string[]>> {
+  const root = topicRoot({ deviceId, moduleId });
+  return {
+    methods: ['$iothub/methods/POST/#'],
+    desired: ['$iothub/twin/PATCH/properties/desired/#'],
+    messages: moduleId === undefined ? [`${root}/messages/devicebound/#`] : [],
+    inputs: moduleId === undefined ? [] : [`${root}/inputs/#`, `${root}/#`],
+  };
 }
+
+/** Filters on which nothing but answers is ever sent, or nothing at all. */
+export const quietFilters = ({ deviceId, moduleId }: IdentityName): readonly string[] =>
+  moduleId === undefined ? ['$iothub/twin/res/#', `devices/${deviceId}/messages/devicebound`] : ['$iothub/twin/res/#'];

@@ -32,6 +32,8 @@ export class TelemetryStore {
   #failing = false;
   #closed: () => void = () => {};
   #dead: HubError | undefined;
+  /** Called after each batch that came to the disk. */
+  onStored: () => void = () => {};
   /** Resolves with the cause when the worker broke and nothing can be stored any more. */
   readonly failed: Promise<HubError>;
 
@@ -127,6 +129,7 @@ export class TelemetryStore {
     const { count, outcome } = message;
     this.#account(count, outcome);
     this.#settle(count, outcome.ok ? undefined : storeError(outcome));
+    if (outcome.ok) this.onStored();
   }
 
   #account(count: number, outcome: WriteOutcome): void {

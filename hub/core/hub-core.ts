@@ -1,0 +1,98 @@
+import type { DatabaseSync } from '../database.ts';
+import { type HubLog, silentLog } from '../log.ts';
+import { MessageDelivery } from '../messages/messages.ts';
+import { MessageQueue } from '../messages/queue.ts';
+import { DirectMethods } from '../methods/methods.ts';
+import { refusal, type TwinAnswer, TwinStore } from '../twins.ts';
+import { Commits } from './commits.ts';
+import type { HubCore, IdentityName, PolicyLookup } from './contract.ts';
+import { TelemetryEvents } from './events.ts';
+import { HubIdentities } from './identities.ts';
+import { Links } from './links.ts';
+import { HubTwins } from './twins.ts';
+
+export interface CoreSettings {
+  readonly folder: string;
+  readonly db: DatabaseSync;
+  readonly policies: PolicyLookup;
+  readonly isOurName: (host: string) => boolean;
+  /** Default: none. */
+  readonly log?: HubLog;
+}
+
+const checkEveryMs = 1_000;
+const tidyEveryMs = 60_000;
+
+/** The hub without its listeners: what the device side and the service side share. */
+export class Core implements HubCore, Disposable {
+  readonly db: DatabaseSync;
+  readonly commits: Commits;
+  readonly links = new Links();
+  readonly identities: HubIdentities;
+  readonly twins: HubTwins;
+  readonly methods: DirectMethods;
+  readonly messages: MessageDelivery;
+  readonly feedback: MessageDelivery;
+  readonly events: TelemetryEvents;
+  readonly policies: PolicyLookup;
+  readonly isOurName: (host: string) => boolean;
+  readonly twinStore: TwinStore;
+  readonly #timers: readonly NodeJS.Timeout[];
+
+  constructor({ folder, db, policies, isOurName, log = silentLog }: CoreSettings) {
+    this.db = db;
+    this.policies = policies;
+    this.isOurName = isOurName;
+    this.commits = new Commits(db);
+    this.twinStore = new TwinStore(db);
+    const queue = new MessageQueue(db);
+    const parts = { db, commits: this.commits, links: this.links, twins: this.twinStore, queue };
+    this.identities = new HubIdentities(parts);
+    this.twins = new HubTwins({ ...parts, identities: this.identities });
+    this.methods = new DirectMethods(this.links, (name) => this.identities.mustExist(name));
+    this.messages = new MessageDelivery(queue, this.commits, this.links, (deviceId) => this.identities.mustExist({ deviceId }));
+    this.feedback = this.messages;
+    this.events = new TelemetryEvents(folder, db, (id) => this.twinStore.load(id).modelId);
+    const every = (ms: number, work: () => void): NodeJS.Timeout =>
+      setInterval(() => {
+        try {
+          work();
+        } catch (error) {
+          // A full disk or a long lock: the next turn does it.
+          log.debug({ reason: (error as Error).message }, 'waiting messages could not be looked after');
+        }
+      }, ms);
+    this.#timers = [
+      every(checkEveryMs, () => this.messages.check(Date.now())),
+      every(tidyEveryMs, () => this.messages.forgetOldFeedback(Date.now())),
+    ];
+  }
+
+  /** For the device itself. It always gets an answer: one that never comes would hang its SDK. */
+  async readTwin(id: string): Promise<TwinAnswer> {
+    // Among the writes, so that a device reads what it reported just before.
+    return this.commits.run(() => this.twinStore.read(id)).catch(refusal);
+  }
+
+  async patchReported(id: string, payload: string, expected: string | undefined): Promise<TwinAnswer> {
+    try {
+      const twin = await this.commits.run(() => this.twinStore.patchReported(id, payload, expected));
+      this.twins.reported(nameOf(id), twin.version);
+      return { status: 204, version: twin.reported.version, body: '' };
+    } catch (error) {
+      return refusal(error);
+    }
+  }
+
+  /** Before the registry's file is closed. */
+  [Symbol.dispose](): void {
+    for (const timer of this.#timers) clearInterval(timer);
+    this.commits.flush();
+    this.events[Symbol.dispose]();
+  }
+}
+
+function nameOf(id: string): IdentityName {
+  const [deviceId = '', moduleId] = id.split('/');
+  return moduleId === undefined ? { deviceId } : { deviceId, moduleId };
+}

@@ -1,0 +1,108 @@
+import type { TwinObject } from '../../twin/section.ts';
+import type { DatabaseSync } from '../database.ts';
+import type { MessageQueue } from '../messages/queue.ts';
+import { getIdentity, type Identity, identityId, listDevices, listModules } from '../registry.ts';
+import type { StoredTwin, TwinStore } from '../twins.ts';
+import type { Commits } from './commits.ts';
+import type { IdentityName, IfMatch, TwinChange, TwinDocument, TwinPatch, Twins } from './contract.ts';
+import { twinDocument } from './documents.ts';
+import { type HubIdentities, mustMatch, writeOf } from './identities.ts';
+import type { Links } from './links.ts';
+import { Listeners } from './listeners.ts';
+
+/** How many twins are read in one go. */
+const pageTwins = 200;
+
+/** Twins as REST sees them, and the notices to those who are connected. */
+export class HubTwins implements Twins {
+  readonly #db: DatabaseSync;
+  readonly #commits: Commits;
+  readonly #links: Links;
+  readonly #store: TwinStore;
+  readonly #queue: MessageQueue;
+  readonly #identities: HubIdentities;
+  readonly #changes = new Listeners<TwinChange>();
+
+  constructor(parts: {
+    db: DatabaseSync;
+    commits: Commits;
+    links: Links;
+    twins: TwinStore;
+    queue: MessageQueue;
+    identities: HubIdentities;
+  }) {
+    this.#db = parts.db;
+    this.#commits = parts.commits;
+    this.#links = parts.links;
+    this.#store = parts.twins;
+    this.#queue = parts.queue;
+    this.#identities = parts.identities;
+    this.#identities.onChange(({ kind, ...name }) => {
+      if (kind === 'created') this.#changes.tell({ ...name, kind, version: 1 });
+    });
+  }
+
+  get({ deviceId, moduleId }: IdentityName): TwinDocument | undefined {
+    const identity = getIdentity(this.#db, identityId(deviceId, moduleId));
+    return identity && this.#document(identity, this.#store.load(identity.id));
+  }
+
+  *all(of: 'devices' | 'modules'): Generator<TwinDocument> {
+    const counts = this.#queue.counts();
+    const document = (identity: Identity): TwinDocument =>
+      this.#document(identity, this.#store.load(identity.id), counts.get(identity.id) ?? 0);
+    if (of === 'modules') {
+      for (const module of listModules(this.#db)) yield document(module);
+      return;
+    }
+    for (let after = ''; ; ) {
+      const page = listDevices(this.#db, { top: pageTwins, after });
+      for (const device of page) yield document(device);
+      if (page.length < pageTwins) return;
+      after = (page.at(-1) as Identity).id;
+    }
+  }
+
+  patch(name: IdentityName, patch: TwinPatch, ifMatch?: IfMatch): Promise<TwinDocument> {
+    return this.#write(name, patch, ifMatch, 'patch');
+  }
+
+  replace(name: IdentityName, twin: TwinPatch, ifMatch?: IfMatch): Promise<TwinDocument> {
+    return this.#write(name, twin, ifMatch, 'replace');
+  }
+
+  onChange(listener: (change: TwinChange) => void): Disposable {
+    return this.#changes.add(listener);
+  }
+
+  /** After what a device reported is on disk. */
+  reported(identity: IdentityName, version: number): void {
+    this.#changes.tell({ ...identity, kind: 'reported', version });
+  }
+
+  async #write(name: IdentityName, given: TwinPatch, ifMatch: IfMatch, how: 'patch' | 'replace'): Promise<TwinDocument> {
+    const write = writeOf(given, how);
+    const { identity, twin, notice } = await this.#commits.run(() => {
+      const identity = this.#identities.mustExist(name);
+      mustMatch(this.#store.load(identity.id).etag, ifMatch);
+      return { identity, ...this.#store.write(identity.id, write) };
+    });
+    this.#notify(identity.id, notice);
+    const { deviceId, moduleId } = identity;
+    for (const kind of ['tags', 'desired'] as const) {
+      if (write[kind]) this.#changes.tell({ deviceId, ...(moduleId !== undefined && { moduleId }), kind, version: twin.version });
+    }
+    return this.#document(identity, twin);
+  }
+
+  /** Only to who is connected and listens: whoever is not reads the twin when it comes back. */
+  #notify(id: string, notice: TwinObject | undefined): void {
+    const link = this.#links.get(id);
+    if (!notice || link?.listens('desired') === undefined) return;
+    link.publish(`$iothub/twin/PATCH/properties/desired/?$version=${notice.$version}`, JSON.stringify(notice));
+  }
+
+  #document(identity: Identity, twin: StoredTwin, messageCount = this.#queue.count(identity.id)): TwinDocument {
+    return twinDocument(identity, twin, { connected: this.#links.get(identity.id) !== undefined, messageCount });
+  }
+}
