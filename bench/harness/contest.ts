@@ -97,7 +97,8 @@ export async function measureSpan(running: Running, generators: readonly Measure
   };
   await reached(from);
   if ((await running.values()) >= to) throw new Error(`${running.process.name} was through with ${to} before it could be measured`);
-  return measureDuring(running, generators, () => reached(to));
+  const measured = await measureDuring(running, generators, () => reached(to));
+  return { ...measured, load: { ...measured.load, flatOut: true } };
 }
 
 async function measureDuring(running: Running, generators: readonly Measured[], wait: () => Promise<unknown>): Promise<Measurement> {

@@ -9,6 +9,8 @@ export interface Load {
   readonly otherCores: number;
   /** Processes that were running or waiting for a core, on average. */
   readonly runnable: number;
+  /** Our own processes were to use every core there is: that more than these wanted to run says nothing about the neighbours. */
+  readonly flatOut?: boolean;
 }
 
 export const cores = availableParallelism();
@@ -16,7 +18,7 @@ export const cores = availableParallelism();
 /** Why figures taken under this load are worth no verdict; undefined when they are. */
 export function tooBusy(load: Load): string | undefined {
   if (load.otherCores > 0.25) return `other work took ${load.otherCores.toFixed(2)} cores`;
-  if (load.runnable > cores) return `${load.runnable.toFixed(1)} processes wanted ${cores} cores`;
+  if (!load.flatOut && load.runnable > cores) return `${load.runnable.toFixed(1)} processes wanted ${cores} cores`;
   return undefined;
 }
 

@@ -60,7 +60,7 @@ export const amqpIn: Row = {
       },
       stored: ({ accepted = 0 }) => accepted,
     };
-    const entries = await run(ingest, folder.path, options, options.quick ? 20_000 : 100_000);
+    const entries = await run(ingest, folder.path, options, options.quick ? 20_000 : 80_000);
     return {
       row: this.name,
       title: this.title,
