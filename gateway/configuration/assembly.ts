@@ -24,7 +24,6 @@ export type Assembly =
       readonly state: 'ready';
       readonly files: ReadonlyMap<string, string> | undefined;
       readonly settings: RuntimeSettings | undefined;
-      readonly allowNoMachines: boolean;
     }
   /** Somebody is still writing; nothing is wrong. */
   | { readonly state: 'waiting'; readonly missing: readonly string[] }
@@ -40,10 +39,13 @@ const mostShown = 5;
 export function assemble(desired: unknown, have: ReadonlyMap<string, string>): Assembly {
   const parsed = DesiredConfiguration.safeParse(desired);
   if (!parsed.success) {
-    const problems = parsed.error.issues.map(({ path, message }) => ({ path: path.join('.'), message }));
+    const problems = parsed.error.issues.map((issue) => ({
+      path: issue.path.join('.').slice(0, 200),
+      message: issue.code === 'invalid_key' ? (issue.issues[0]?.message ?? issue.message) : issue.message,
+    }));
     return { state: 'refused', problems };
   }
-  const { mappings, mappingParts = {}, settings, allowNoMachines } = parsed.data;
+  const { mappings, mappingParts = {}, settings } = parsed.data;
   const sorting = new Sorting(have);
   for (const [key, asked] of Object.entries(mappings ?? {})) {
     if (asked !== null) sorting.take(key, asked, partsOf(mappingParts, key));
@@ -52,12 +54,7 @@ export function assemble(desired: unknown, have: ReadonlyMap<string, string>): A
   if (problems.length > 0) return { state: 'refused', problems };
   if (missing.length > 0) return { state: 'waiting', missing };
   if (wanted.length > 0) return { state: 'fetch', wanted };
-  return {
-    state: 'ready',
-    files: mappings && files,
-    settings: settings === null ? {} : settings,
-    allowNoMachines: allowNoMachines ?? false,
-  };
+  return { state: 'ready', files: mappings && files, settings: settings === null ? {} : settings };
 }
 
 type Parts = Readonly<Record<string, string | null>>;
@@ -102,7 +99,7 @@ class Sorting {
       this.files.set(file, known);
       return;
     }
-    const pieces = Array.from({ length: asked.chunks }, (_, number) => parts[number] ?? undefined);
+    const pieces = Array.from({ length: asked.chunks }, (_, number) => asked.parts?.[number] ?? parts[number] ?? undefined);
     const absent = pieces.flatMap((piece, number) => (piece === undefined ? [number] : []));
     if (absent.length > 0) {
       const more = absent.length > mostShown ? ` and ${absent.length - mostShown} more` : '';

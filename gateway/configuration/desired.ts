@@ -12,12 +12,17 @@ const sha256 = z
   .regex(/^[0-9a-fA-F]{64}$/, 'the SHA-256 of the file: 64 hexadecimal digits, as sha256sum prints it')
   .transform((text) => text.toLowerCase());
 
+/** `"0"`, `"1"`, … each a piece of at most 4 KB; null while the office clears them. */
+const parts = z.record(z.string().regex(/^\d{1,3}$/, 'the number of a part, from 0'), z.string().max(4_096).nullable());
+
 const inline = z.strictObject({ text: z.string().max(mostTextBytes) });
 const chunked = z.strictObject({
   chunks: z.int().min(1).max(mostChunks),
   sha256,
   /** The parts together are base64 of the gzipped file: 32 KB of desired properties hold some 150 KB of YAML then. */
   encoding: z.enum(['gzip']).optional(),
+  /** Here, or below `mappingParts` where the parts shall be cleared later without touching this. */
+  parts: parts.optional(),
 });
 const fetched = z.strictObject({ url: z.string().max(2_048), sha256 });
 
@@ -44,16 +49,11 @@ const fileKey = z
 
 const files = z.record(fileKey, askedFile).refine((all) => Object.keys(all).length <= mostFiles, `at most ${mostFiles} files`);
 
-/** `"0"`, `"1"`, … each a piece of at most 4 KB; null while the office clears them. */
-const parts = z.record(z.string().regex(/^\d{1,3}$/, 'the number of a part, from 0'), z.string().max(4_096).nullable());
-
 /** The sections of the desired properties that are ours. The others belong to others. */
 export const DesiredConfiguration = z.object({
   mappings: files.optional(),
   mappingParts: z.record(fileKey, parts.nullable()).optional(),
   settings: RuntimeSettings.nullable().optional(),
-  /** Without it, what would leave the gateway without any machine is refused. */
-  allowNoMachines: z.boolean().nullable().optional(),
 });
 export type DesiredConfiguration = z.infer<typeof DesiredConfiguration>;
 

@@ -7,7 +7,6 @@ import { DesiredConfiguration } from './desired.ts';
 import { type Diagnostics, diagnosticsOf } from './diagnostics.ts';
 import { fetchFile } from './fetch-file.ts';
 import type { ChangeOutcome, ConfigurationService } from './service.ts';
-import type { State } from './snapshot.ts';
 
 /** What became of one version of the desired properties, as it stands in reported. */
 export interface DesiredAnswer {
@@ -99,16 +98,16 @@ export class RemoteConfiguration {
   async #putInForce(assembly: Extract<Assembly, { state: 'ready' }>, version: number, who: string): Promise<DesiredAnswer> {
     const { asked } = this.#service.store.state;
     const files = assembly.files && changedFiles(assembly.files, asked.files);
-    const now: State['asked'] = {
-      ...asked,
-      ...(assembly.files && { files: digests(assembly.files) }),
-      ...(assembly.settings && { settings: assembly.settings }),
-    };
     const settings = assembly.settings && JSON.stringify(assembly.settings) !== JSON.stringify(asked.settings ?? {});
+    if (!files?.size && !settings)
+      return { version, ...answerOf({ state: 'unchanged', snapshot: this.#service.store.current, problems: [] }, '') };
     const outcome = await this.#service.apply(
       {
-        asked: now,
-        allowNoMachines: assembly.allowNoMachines,
+        asked: {
+          ...asked,
+          ...(assembly.files && { files: digests(assembly.files) }),
+          ...(assembly.settings && { settings: assembly.settings }),
+        },
         ...(files && { files }),
         ...(settings && { settings: assembly.settings! }),
       },
