@@ -8,6 +8,9 @@ export interface HubEndpoint {
   /** The name devices use; the first of `names`. */
   readonly host: string;
   readonly mqttPort: number;
+  /** Absent: REST, or AMQP for services, does not listen. */
+  readonly httpsPort?: number;
+  readonly amqpPort?: number;
   readonly names: readonly string[];
   /** PEM file that devices must trust; absent when the certificate comes from a CA the hub does not know. */
   readonly caFile?: string;

@@ -14,6 +14,7 @@ import { hostOnly } from './mqtt/connect.ts';
 import { type MqttCounters, MqttServer } from './mqtt/server.ts';
 import { openPolicies } from './policies/policies.ts';
 import { forgetConnections, openRegistry } from './registry.ts';
+import { type PortWish, startServicePlane } from './service/plane.ts';
 import { defaultRetention, type RetentionSettings } from './telemetry/retention.ts';
 import { type StoreCounters, TelemetryStore } from './telemetry/store.ts';
 
@@ -41,11 +42,17 @@ export interface HubOptions {
   readonly dpsScope?: string;
   /** File of shared access policies and their keys; see {@link openPolicies}. */
   readonly policiesFile?: string;
+  /** Ports of the REST API and of AMQP for services. Default: neither listens. */
+  readonly httpsPort?: PortWish;
+  readonly amqpPort?: PortWish;
   readonly log: HubLog;
 }
 
 export interface Hub extends AsyncDisposable {
   readonly mqttPort: number;
+  /** Undefined: does not listen. */
+  readonly httpsPort: number | undefined;
+  readonly amqpPort: number | undefined;
   /** What devices must trust, PEM; undefined with a given certificate whose CA is not in its file. */
   readonly caPem: string | undefined;
   readonly caFile: string | undefined;
@@ -98,11 +105,19 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   const mqtt = new MqttServer({ core, provisioning, store, log }, certificate, settings);
   stack.defer(() => mqtt.close());
   mqttPort = await mqtt.listen(settings);
-  const renewal = setInterval(() => void renew(options, mqtt), renewalCheckMs).unref();
+  const services = { https: options.httpsPort, amqp: options.amqpPort, listen: settings.listen, certificate };
+  const plane = stack.use(await startServicePlane(core, services, log));
+  const { httpsPort, amqpPort } = plane;
+  const renewal = setInterval(() => void renew(options, [mqtt, plane]), renewalCheckMs).unref();
   stack.defer(() => clearInterval(renewal));
   const caFile = certificate.ca === undefined ? undefined : (options.certificate?.certificateFile ?? hubFiles(folder).caCertificate);
   const host = names[0] ?? 'localhost';
-  writeEndpoint(folder, { pid: process.pid, host, mqttPort, names, ...(caFile !== undefined && { caFile }), startedMs: Date.now() });
+  writeEndpoint(folder, {
+    ...{ pid: process.pid, host, mqttPort, names, startedMs: Date.now() },
+    ...(httpsPort !== undefined && { httpsPort }),
+    ...(amqpPort !== undefined && { amqpPort }),
+    ...(caFile !== undefined && { caFile }),
+  });
 
   const running = stack.move();
   let closing: Promise<void> | undefined;
@@ -112,6 +127,8 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   };
   return {
     mqttPort,
+    httpsPort,
+    amqpPort,
     caPem: certificate.ca,
     caFile,
     names,
@@ -131,9 +148,10 @@ async function loadCertificate(options: HubOptions): Promise<ServerCertificate> 
   return ownCertificate(options.folder, ownNames(options));
 }
 
-async function renew(options: HubOptions, mqtt: MqttServer): Promise<void> {
+async function renew(options: HubOptions, listeners: readonly Pick<MqttServer, 'useCertificate'>[]): Promise<void> {
   try {
-    mqtt.useCertificate(await loadCertificate(options));
+    const certificate = await loadCertificate(options);
+    for (const listener of listeners) listener.useCertificate(certificate);
   } catch (error) {
     options.log.error({ reason: (error as Error).message }, 'the server certificate could not be renewed');
   }
