@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { RawValue } from '../../model/value.ts';
 import { asyncuaPython, capability, titled } from '../../test/support/capabilities.ts';
 import { type Child, startChild } from '../../test/support/child.ts';
 import { freePort } from '../../test/support/ports.ts';
@@ -104,6 +105,39 @@ describe.skipIf(!asyncua.ok)(titled('against asyncua, a server that is not node-
     const seen = picture.get(name);
     const got = seen?.value instanceof Uint8Array ? Uint8Array.from(seen.value) : seen?.value;
     expect({ value: got, quality: seen?.quality, type: seen?.type }).toEqual({ value, quality: 'good', type });
+  });
+
+  test.for<[string, RawValue]>([
+    ['Double', 96.25],
+    ['Float', 120.1],
+    ['Int64', -9_007_199_254_740_993n],
+    ['UInt64', 18_446_744_073_709_551_615n],
+    ['Int16', -40],
+    ['Byte', 255],
+    ['Bool', true],
+    ['Text', 'Grüße'],
+    ['Localized', 'Rührer'],
+    ['Guid', '12345678-1234-5678-1234-567812345678'],
+    ['Bytes', Uint8Array.of(0, 255, 16)],
+    ['Date', '2026-11-24T08:00:01.250Z'],
+    ['Array', [1.5, -2, 0]],
+    ['Duration', 1500.5],
+    ['Number', 7],
+  ])('%s is written as the server wants it', async ([name, raw]) => {
+    const [point] = pointsAt({ point: mixer(`W${name}`) });
+    const { signal } = new AbortController();
+    expect(await connection.write!(point!, raw, signal)).toEqual({ outcome: 'done' });
+    const [batch] = await connection.read([point!], signal);
+    const value = batch?.values[0];
+    expect(value instanceof Uint8Array ? Uint8Array.from(value) : value).toEqual(raw);
+  });
+
+  test('a read-only node is refused by the server', async () => {
+    const [point] = pointsAt({ point: mixer('Double') });
+    expect(await connection.write!(point!, 1, new AbortController().signal)).toEqual({
+      outcome: 'refused',
+      reason: expect.stringMatching(/answers Bad(UserAccessDenied|NotWritable): /),
+    });
   });
 
   test('the source time is exact to 100 ns', () => {

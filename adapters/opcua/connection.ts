@@ -1,6 +1,7 @@
 import type { NotConnectedError } from '../../model/error.ts';
 import type { SampleBatch, SampleState } from '../../model/sample.ts';
-import type { ConnectContext, Connection, ObservedPoint } from '../contract.ts';
+import type { RawValue } from '../../model/value.ts';
+import type { ConnectContext, Connection, ObservedPoint, WriteResult } from '../contract.ts';
 import type { OpcuaAddress } from './address.ts';
 import { withDeadline } from './deadline.ts';
 import { timedOut, translateFailure } from './failures.ts';
@@ -14,6 +15,7 @@ import { badBatch, readItems } from './reader.ts';
 import { readNamespaces, resolvePlaces } from './resolve.ts';
 import { openLink, type ServerLink } from './server-link.ts';
 import type { OpcuaSettings } from './settings.ts';
+import { Writer } from './writer.ts';
 
 /** Opens channel and session and asks the server for its limits and namespaces. Rejects as the contract says. */
 export async function connect(settings: OpcuaSettings, context: ConnectContext, signal: AbortSignal): Promise<Connection<OpcuaAddress>> {
@@ -46,10 +48,12 @@ const newCounters = (): Counters => ({
 class OpcuaConnection implements Connection<OpcuaAddress> {
   readonly #context: ObservationContext;
   readonly #link: ServerLink;
+  readonly #writer: Writer;
 
   constructor(context: ObservationContext) {
     this.#context = context;
     this.#link = context.link;
+    this.#writer = new Writer(context.link, context.view.limits, context.settings.timeout);
   }
 
   observe(points: readonly ObservedPoint<OpcuaAddress>[], signal: AbortSignal): AsyncIterable<SampleBatch> {
@@ -83,6 +87,10 @@ class OpcuaConnection implements Connection<OpcuaAddress> {
     });
     const batches = await readItems(view, items);
     return states.size === 0 ? batches : [...batches, badBatch([...states.keys()], (index) => states.get(index)!, view)];
+  }
+
+  write(point: ObservedPoint<OpcuaAddress>, raw: RawValue, signal: AbortSignal): Promise<WriteResult> {
+    return this.#writer.write(point.address, raw, signal);
   }
 
   counters(): Readonly<Record<string, number>> {

@@ -19,9 +19,11 @@ export type Session = ClientSession & ClientSessionRawSubscriptionService & Clie
 export {
   AttributeIds,
   BrowsePath,
+  coerceLocalizedText,
   crypto_utils as cryptography,
   DataChangeFilter,
   DataChangeTrigger,
+  type DataType,
   type DataValue,
   type EndpointDescription,
   MessageSecurityMode,
@@ -36,8 +38,10 @@ export {
   type ReadValueIdOptions,
   resolveNodeId,
   SecurityPolicy,
+  type StatusCode,
   StatusCodes,
   TimestampsToReturn,
   type UserIdentityInfo,
   UserTokenType,
+  VariantArrayType,
 } from 'node-opcua-client';

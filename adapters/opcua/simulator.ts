@@ -7,7 +7,7 @@ import { type BuiltInType, ua } from './built-in-types.ts';
 import { type Identity, readOrMake } from './identity.ts';
 import { MessageSecurityMode, SecurityPolicy } from './library.ts';
 
-/** A value that a simulated machine offers, read-only. */
+/** A value that a simulated machine offers, read-only unless said. */
 export interface SimulatedVariable {
   /** String node id in the machine's namespace: `Mixer.Speed`. Also its browse path, one folder for each part before a dot. */
   readonly id: string;
@@ -15,6 +15,8 @@ export interface SimulatedVariable {
   /** As node-opcua takes it: 64-bit integers as a bigint, an array for `isArray`. */
   readonly value: unknown;
   readonly isArray?: boolean;
+  /** Clients may write it. */
+  readonly writable?: boolean;
   readonly description?: string;
 }
 
@@ -50,9 +52,13 @@ export interface Simulator extends AsyncDisposable {
   add(variable: SimulatedVariable): void;
   /** Makes the machine hold another value, with a status and a source time of its own. */
   set(id: string, value: unknown, status?: StatusCode, sourceTime?: Date): void;
+  /** Write requests that came. */
+  readonly writes: number;
+  /** What becomes of them: carried out, never answered, or answered with this status and not carried out. */
+  onWrite: 'answer' | 'silence' | StatusCode;
 }
 
-/** An OPC UA server on node-opcua whose values are pushed. Read-only for everyone. */
+/** An OPC UA server on node-opcua whose values are pushed. */
 export async function startSimulator(options: SimulatorOptions): Promise<Simulator> {
   const host = options.host ?? '127.0.0.1';
   const identity = await readOrMake(join(options.folder, 'server'), {
@@ -72,8 +78,18 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
   const add = variableMaker(addressSpace.registerNamespace(options.namespace));
   const variables = new Map(options.variables.map((each) => [each.id, { variable: add(each), declared: each }]));
   await mustBeFree(options.port, host);
+  const writing = interceptWrites(server.engine);
   await server.start();
   return {
+    get writes() {
+      return writing.count;
+    },
+    get onWrite() {
+      return writing.onWrite;
+    },
+    set onWrite(onWrite) {
+      writing.onWrite = onWrite;
+    },
     endpoint: `opc.tcp://${host}:${options.port}`,
     port: options.port,
     identity,
@@ -89,6 +105,19 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
       await server.shutdown(0);
     },
   };
+}
+
+/** Between the write service and the address space. */
+function interceptWrites(engine: OPCUAServer['engine']): { count: number; onWrite: Simulator['onWrite'] } {
+  const state: ReturnType<typeof interceptWrites> = { count: 0, onWrite: 'answer' };
+  const carryOut = engine.write.bind(engine);
+  engine.write = (context, nodes) => {
+    state.count++;
+    if (state.onWrite === 'answer') return carryOut(context, nodes);
+    const status = state.onWrite;
+    return status === 'silence' ? new Promise(() => {}) : Promise.resolve(nodes.map(() => status));
+  };
+  return state;
 }
 
 /** The library would let a port that is taken end the process. */
@@ -202,8 +231,8 @@ function variableMaker(namespace: Namespace, top?: string): (declared: Simulated
       componentOf: folderOf([...(top ? [top] : []), ...parts.slice(0, -1)]) as never,
       dataType: declared.type,
       valueRank: declared.isArray ? 1 : -1,
-      accessLevel: 'CurrentRead',
-      userAccessLevel: 'CurrentRead',
+      accessLevel: declared.writable ? 'CurrentRead | CurrentWrite' : 'CurrentRead',
+      userAccessLevel: declared.writable ? 'CurrentRead | CurrentWrite' : 'CurrentRead',
       // Values are pushed: 0 keeps the server from sampling each one on a timer of its own.
       minimumSamplingInterval: 0,
       ...(declared.description !== undefined && { description: declared.description }),

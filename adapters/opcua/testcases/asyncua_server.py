@@ -37,6 +37,26 @@ async def main(port: int, *before: str) -> None:
         node = await mixer.add_variable(ua.NodeId(f"Mixer.{name}", ns), ua.QualifiedName(name, ns), value, kind, **extra)
         return node
 
+    async def add_writable(name, value, kind, **extra):
+        await (await add(f"W{name}", value, kind, **extra)).set_writable()
+
+    await add_writable("Double", 0.0, ua.VariantType.Double)
+    await add_writable("Float", 0.0, ua.VariantType.Float)
+    await add_writable("Int64", 0, ua.VariantType.Int64)
+    await add_writable("UInt64", 0, ua.VariantType.UInt64)
+    await add_writable("Int16", 0, ua.VariantType.Int16)
+    await add_writable("Byte", 0, ua.VariantType.Byte)
+    await add_writable("Bool", False, ua.VariantType.Boolean)
+    await add_writable("Text", "", ua.VariantType.String)
+    await add_writable("Localized", ua.LocalizedText("", ""), ua.VariantType.LocalizedText)
+    await add_writable("Guid", ua.uatypes.uuid.UUID(int=0), ua.VariantType.Guid)
+    await add_writable("Bytes", b"", ua.VariantType.ByteString)
+    await add_writable("Date", SOURCE, ua.VariantType.DateTime)
+    await add_writable("Array", [0.0], ua.VariantType.Double)
+    # A subtype of Double, known to the standard alone.
+    await add_writable("Duration", 0.0, ua.VariantType.Double, datatype=ua.NodeId(ua.ObjectIds.Duration))
+    await add_writable("Number", 0, ua.VariantType.Int32, datatype=ua.NodeId(ua.ObjectIds.Number))
+
     await add("Double", 12.5, ua.VariantType.Double)
     await add("Float", 231.7, ua.VariantType.Float)
     await add("Int64", -9007199254740993, ua.VariantType.Int64)
