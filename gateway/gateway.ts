@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Adapter, Log } from '../adapters/contract.ts';
-import type { HubContext } from '../hub-client/contract.ts';
+import type { HubContext, HubSession } from '../hub-client/contract.ts';
 import type { CompiledEquipment } from '../mappings/equipment.ts';
 import { GatewayError } from '../model/error.ts';
 import type { Problem } from '../model/problem.ts';
@@ -8,6 +8,7 @@ import type { TelemetryReading } from '../model/telemetry.ts';
 import { loadAdapters } from './adapters.ts';
 import { eventOrigin, gapEvent } from './cloud-event.ts';
 import { type GatewayConfig, inConfigFolder } from './config.ts';
+import { addConfigurationMethods } from './configuration/methods.ts';
 import { batchForMs, type RuntimeSettings } from './configuration/runtime-settings.ts';
 import { ConfigurationService } from './configuration/service.ts';
 import { DeadLetters } from './destination/dead-letters.ts';
@@ -15,24 +16,21 @@ import { Destination } from './destination/destination.ts';
 import { EquipmentRunner } from './equipment-runner.ts';
 import { type LastGood, openLastGood } from './last-good.ts';
 import { loadMappingSet, type MappingSet } from './mapping-set.ts';
+import type { Methods } from './methods/methods.ts';
 import type { Outbox } from './outbox/contract.ts';
 import { outboxIdentity } from './outbox-identity.ts';
 import { pause } from './pause.ts';
 import { RunningPlant } from './plant.ts';
+import { type ReadNow, readNow } from './read-now.ts';
 import { messageReading } from './reading-message.ts';
 import { isEmpty, planReload, type ReloadPlan } from './reload-plan.ts';
+import { Remote } from './remote.ts';
 import { secretOpener } from './secrets.ts';
+import type { ShadowTap } from './shadow/tap.ts';
 import { packageVersion } from './version.ts';
 
 const tickMs = 50;
 const machinesStopWithinMs = 700;
-const readNowMs = 20_000;
-
-export interface ReadNow {
-  /** By machine. */
-  readonly readings: Readonly<Record<string, readonly TelemetryReading[]>>;
-  readonly errors: Readonly<Record<string, string>>;
-}
 
 export interface ReloadResult {
   readonly plan: ReloadPlan;
@@ -49,6 +47,7 @@ interface Parts {
   readonly outbox: Outbox;
   readonly lastGood: LastGood;
   readonly configuration: ConfigurationService;
+  readonly methods: Methods;
   readonly origin: ReturnType<typeof eventOrigin>;
 }
 
@@ -56,6 +55,8 @@ interface Parts {
 export class Gateway implements AsyncDisposable {
   readonly config: GatewayConfig;
   readonly plant: RunningPlant;
+  /** Twin and methods of the hub. */
+  readonly remote: Remote;
   readonly #parts: Parts;
   readonly #destinations: Destination[] = [];
   readonly #runners = new Map<string, EquipmentRunner>();
@@ -71,25 +72,33 @@ export class Gateway implements AsyncDisposable {
     this.#parts = parts;
     this.#batchForMs = parts.config.batchFor;
     this.plant = new RunningPlant(() => [...this.#runners.values()].flatMap((runner) => runner.machines));
+    const { log, methods, configuration } = parts;
+    const folder = inConfigFolder(parts.config, parts.config.data);
+    this.remote = new Remote({ folder, log, methods, configuration, identity: () => this.identity() });
+    addConfigurationMethods(methods, configuration);
     this.#ticker = setInterval(() => this.#tick(), tickMs);
   }
 
   /** Opens outbox and hubs and starts every machine; `loaded` comes from `loadGatewayMappings`. */
-  static async start(config: GatewayConfig, log: Log, loaded: LoadedMappings, signal: AbortSignal): Promise<Gateway> {
+  static async start(config: GatewayConfig, log: Log, loaded: LoadedMappings, methods: Methods, signal: AbortSignal): Promise<Gateway> {
     const { set, lastGood, adapters, configuration } = loaded;
     const folder = outboxFolder(config);
     const origin = eventOrigin(config.gateway, config.path, await outboxIdentity(folder));
     const outbox = await openConfiguredOutbox(config, folder, origin);
-    const gateway = new Gateway({ config, adapters, log, outbox, lastGood, configuration, origin });
+    const gateway = new Gateway({ config, adapters, log, outbox, lastGood, configuration, methods, origin });
     try {
       for (const one of config.destinations) {
         const letters = new DeadLetters(deadLetterFolder(config), one.name);
-        gateway.#destinations.push(await Destination.open(one, outbox.cursor(one.name), gateway.#hubContext(one.name), letters, signal));
+        // The first destination is the hub that commands; the others only listen.
+        const onSession = gateway.#destinations.length === 0 ? (session: HubSession) => gateway.remote.attach(session) : undefined;
+        const context = gateway.#hubContext(one.name);
+        gateway.#destinations.push(await Destination.open(one, outbox.cursor(one.name), context, { letters, onSession }, signal));
       }
       const plan = planReload([], set.equipment);
       await gateway.#apply(plan);
       void configuration.note(set.texts, plan);
       configuration.attach(gateway);
+      gateway.remote.start();
       for (const destination of gateway.#destinations) destination.start();
       return gateway;
     } catch (error) {
@@ -99,25 +108,8 @@ export class Gateway implements AsyncDisposable {
   }
 
   /** Reads machines now; a machine that cannot be read gets no entry but an error in `errors`. */
-  async readNow(equipment: readonly string[] | undefined): Promise<ReadNow> {
-    const wanted = equipment && new Set(equipment);
-    const chosen = [...this.#runners.values()].filter(
-      ({ equipment: { id }, machines }) => !wanted || wanted.has(id) || machines.some((machine) => wanted.has(machine.equipment.id)),
-    );
-    const readings: Record<string, readonly TelemetryReading[]> = {};
-    const errors: Record<string, string> = {};
-    await Promise.all(
-      chosen.map(async (runner) => {
-        try {
-          for (const [id, read] of await runner.readNow(AbortSignal.timeout(readNowMs)))
-            if (!wanted || wanted.has(id) || wanted.has(runner.equipment.id)) readings[id] = read.map(messageReading);
-        } catch (error) {
-          errors[runner.equipment.id] = error instanceof Error ? error.message : String(error);
-        }
-      }),
-    );
-    for (const id of wanted ?? []) if (!(id in readings) && !(id in errors)) errors[id] = 'there is no such machine';
-    return { readings, errors };
+  readNow(equipment: readonly string[] | undefined): Promise<ReadNow> {
+    return readNow([...this.#runners.values()], equipment);
   }
 
   /** For `/points`: the latest reading of every point, by machine. */
@@ -231,6 +223,12 @@ export class Gateway implements AsyncDisposable {
     runner.start();
   }
 
+  /** Lets a shadow run look at a machine, or ends that; false when there is no such machine. */
+  shadow(id: string, tap: ShadowTap | undefined): boolean {
+    this.#runners.get(id)?.shadow(tap);
+    return this.#runners.has(id);
+  }
+
   #isFree(id: string): boolean {
     return [...this.#runners.values()].every((runner) => runner.machines.every(({ equipment }) => equipment.id !== id));
   }
@@ -292,6 +290,7 @@ export class Gateway implements AsyncDisposable {
       accounts: { ...total, recovered: fromBefore, acked: outbox.acked, dropped: outbox.dropped, pending: pending + collecting },
       outbox: { ...outbox, queued: stored, pending },
       destinations,
+      twin: this.remote.twin.state(),
       memory: process.memoryUsage.rss(),
       cpu: process.cpuUsage(),
       equipment,
@@ -309,6 +308,7 @@ export class Gateway implements AsyncDisposable {
     stopped.abort();
     for (const runner of runners) runner.flush();
     clearInterval(this.#ticker);
+    await this.remote[Symbol.asyncDispose]();
     await Promise.all(this.#destinations.map((destination) => destination.stop()));
     await this.#parts.outbox[Symbol.asyncDispose]();
     await Promise.all(this.#destinations.map((destination) => destination[Symbol.asyncDispose]()));

@@ -7,6 +7,7 @@ import { type GatewayConfig, inConfigFolder, loadConfig } from '../config.ts';
 import { Gateway, loadGatewayMappings, mappingPaths, outboxFolder, type ReloadResult } from '../gateway.ts';
 import { aborted, onInterrupt } from '../interrupt.ts';
 import { createLog } from '../log.ts';
+import type { MappingSet } from '../mapping-set.ts';
 import { addDeviceMethods } from '../methods/device-methods.ts';
 import { LogBook, LogLevelForAWhile } from '../methods/log-book.ts';
 import { Methods } from '../methods/methods.ts';
@@ -30,16 +31,16 @@ export async function run(options: { config: string }): Promise<number> {
   const loaded = await loadGatewayMappings(config, log);
   const { set } = loaded;
   sayProblems(set.problems);
-  if (set.equipment.length === 0) {
+  if (set.equipment.length === 0 && !mayLearn(config, set)) {
     process.stderr.write(`no machine to read: ${counted(set.files.length, 'mapping file')} found, none without errors\n`);
     return 1;
   }
   const restart = new AbortController();
   const stop = AbortSignal.any([onInterrupt(), restart.signal]);
   using logLevel = new LogLevelForAWhile(log, config.log.level);
-  const gateway = await Gateway.start(config, log, loaded, stop);
+  const methods = new Methods(log);
+  const gateway = await Gateway.start(config, log, loaded, methods, stop);
   try {
-    const methods = new Methods(log);
     addDeviceMethods(methods, {
       identity: () => gateway.identity(),
       restart: () => restart.abort(),
@@ -47,7 +48,7 @@ export async function run(options: { config: string }): Promise<number> {
       logBook,
       logLevel,
       hostUpdate: hostUpdateOf(config),
-      onHostUpdate: (state) => log.info(state, 'update of the host'),
+      onHostUpdate: (state) => gateway.remote.twin.report('hostUpdate', state),
     });
     const dataFolder = inConfigFolder(config, config.data);
     await using api = await startApiServer(config.api.listen, {
@@ -75,6 +76,11 @@ export async function run(options: { config: string }): Promise<number> {
   return 0;
 }
 
+/** An empty box whose hub can send it mappings waits for them; one whose own files are all wrong must be looked at. */
+function mayLearn({ destinations }: GatewayConfig, { files }: MappingSet): boolean {
+  return files.length === 0 && ['azure', 'embedded'].includes(destinations[0]?.kind ?? '');
+}
+
 function hostUpdateOf(config: GatewayConfig): HostUpdateSettings | undefined {
   const { updateHost } = config;
   return (
@@ -91,7 +97,7 @@ function sayStart(config: GatewayConfig, gateway: Gateway, fallbacks: readonly s
   const points = equipment.reduce((sum, one) => sum + one.points.length, 0);
   const lines = [
     `dragoman ${packageVersion()}, gateway ${config.gateway}`,
-    `  machines  ${equipment
+    `  machines  ${equipment.length === 0 ? 'none yet; the hub may send their mappings' : ''}${equipment
       .map((one) => `${one.id} (${one.adapter}, ${counted(one.points.length, 'point')})`)
       .slice(0, 6)
       .join(', ')}${equipment.length > 6 ? `, … ${equipment.length} in all, ${counted(points, 'point')}` : ''}`,

@@ -17,6 +17,12 @@ export interface DestinationState extends ForwarderState, CursorCounters {
   readonly required: boolean;
 }
 
+export interface DestinationParts {
+  readonly letters: DeadLetters;
+  /** Called with each session that was opened, before anything is sent. */
+  readonly onSession: ((session: HubSession) => void) | undefined;
+}
+
 /** One hub that readings go to: its way, its place in the outbox, its forwarder. Knows nothing of the others. */
 export class Destination implements AsyncDisposable {
   readonly config: DestinationConfig;
@@ -35,7 +41,7 @@ export class Destination implements AsyncDisposable {
     config: DestinationConfig,
     cursor: OutboxCursor,
     whole: HubContext,
-    letters: DeadLetters,
+    { letters, onSession }: DestinationParts,
     signal: AbortSignal,
   ): Promise<Destination> {
     const context = config.select ? { ...whole, plant: selectedPlant(whole.plant, config.select) } : whole;
@@ -45,7 +51,11 @@ export class Destination implements AsyncDisposable {
       name: config.name,
       cursor,
       log,
-      connect: (abort) => link.connect(abort),
+      async connect(abort) {
+        const session = await link.connect(abort);
+        onSession?.(session);
+        return session;
+      },
       translator: (session) => translatorFor(config, session, cursor, context),
       keepRefused: (message: HubMessage, reason) => letters.keep(message, reason),
       ...(config.pace !== undefined && { pace: new Pace(config.pace) }),
