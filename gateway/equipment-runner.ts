@@ -8,6 +8,7 @@ import { EquipmentLoop, type LoopState, type SampleSink } from './equipment-loop
 import { Losses } from './losses.ts';
 import { Machine, type MachineContext, tellLoss } from './machine.ts';
 import { MachinesSeen } from './machines-seen.ts';
+import { ownPart, type ShadowTap } from './shadow/tap.ts';
 
 export interface RunnerContext extends MachineContext {
   readonly adapter: Adapter;
@@ -24,6 +25,7 @@ export class EquipmentRunner {
   readonly #machines = new Map<string, { machine: Machine; readonly captures: Captures }>();
   readonly #losses: Losses;
   readonly #loop: EquipmentLoop;
+  #tap: ShadowTap | undefined;
 
   constructor(equipment: CompiledEquipment, context: RunnerContext, before?: EquipmentRunner) {
     this.#context = context;
@@ -60,9 +62,25 @@ export class EquipmentRunner {
 
   /** Points changed, the connection did not: the wire stays open. */
   update(equipment: CompiledEquipment): void {
+    this.#endShadow('its mapping was changed');
     this.#equipment = equipment;
     this.#derive(this);
     this.#loop.update(equipment, this.#sink());
+  }
+
+  /** Lets a shadow run look at every batch from now on, and observes its points too; undefined: no more. */
+  shadow(tap: ShadowTap | undefined): void {
+    const observed = (this.#tap?.points.length ?? 0) + (tap?.points.length ?? 0);
+    this.#tap = tap;
+    if (observed === 0) return;
+    const { points } = this.#equipment;
+    this.#loop.update(tap ? { ...this.#equipment, points: [...points, ...tap.points] } : this.#equipment, this.#sink());
+  }
+
+  #endShadow(reason: string): void {
+    const tap = this.#tap;
+    this.#tap = undefined;
+    tap?.ended(reason);
   }
 
   /** Called by the gateway's one ticker. */
@@ -77,6 +95,7 @@ export class EquipmentRunner {
 
   async stop(): Promise<void> {
     await this.#loop.stop();
+    this.#endShadow('it is not observed any more');
     this.flush();
   }
 
@@ -110,8 +129,12 @@ export class EquipmentRunner {
         for (const { machine } of this.#machines.values()) machine.begin();
       },
       accept: (batch) => {
-        if (plain) plain.accept(batch);
-        else this.#accept(batch);
+        if (!plain) this.#accept(batch);
+        else if (this.#tap === undefined) plain.accept(batch);
+        else {
+          plain.accept(ownPart(batch, plain.equipment.points.length));
+          this.#tap.accept(batch);
+        }
       },
       linkLost: (state: SampleState) => {
         for (const { machine } of this.#machines.values()) machine.linkLost(state);

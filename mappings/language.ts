@@ -33,6 +33,11 @@ export interface AdapterLanguage<Settings = unknown, Address = unknown> {
     settings: Settings,
     report: SampleReport,
   ): ReadonlyMap<string, RawSample>;
+  /**
+   * What observing this point takes away from others, by name (a queue that is emptied). Absent or undefined: observing only looks.
+   * A shadow run observes nothing new that takes.
+   */
+  takes?(address: Address): string | undefined;
   /** True when two connection blocks use the same wire in the same way, so a reload need not reopen it. Default: deep equality. */
   sameConnection?(a: Settings, b: Settings): boolean;
 }

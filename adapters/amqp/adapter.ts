@@ -13,6 +13,7 @@ export const amqp: Adapter<AmqpSettings, AmqpAddress> = {
   point: amqpPoint,
   compilePoint: compileAmqpPoint,
   sample: amqpSample,
+  takes: ({ address }) => address,
   // The address of the connection is that of its points, and no part of the wire.
   sameConnection: (a, b) => isDeepStrictEqual({ ...a, address: undefined }, { ...b, address: undefined }),
   async load() {
