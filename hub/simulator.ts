@@ -1,13 +1,17 @@
 import { once } from 'node:events';
 import { connect, type TLSSocket } from 'node:tls';
 import { generate, type IConnackPacket, type IPublishPacket, type Packet, parser } from 'mqtt-packet';
+import { topicRoot } from './mqtt/topics.ts';
+import { identityId } from './registry.ts';
 import { signSas } from './sas.ts';
 
 export interface SimulatedDeviceOptions {
   readonly port: number;
   readonly ca: string;
   readonly deviceId: string;
-  /** Device key, base64; absent with a client certificate. */
+  /** It is this module of the device. */
+  readonly moduleId?: string;
+  /** Key of the identity, base64; absent with a client certificate. */
   readonly key?: string;
   readonly certificate?: { readonly cert: string; readonly key: string };
   /** Host name in the user name and the token. Default `localhost`. */
@@ -25,6 +29,9 @@ export interface SimulatedDevice extends AsyncDisposable {
   write(bytes: Uint8Array): void;
   /** The next packet of this kind that has not been waited for yet; rejects when the link ends first. */
   next<C extends Packet['cmd']>(cmd: C): Promise<Packet & { cmd: C }>;
+  /** Subscribes with this QoS, and resolves at the SUBACK. */
+  subscribe(filter: string, qos?: 0 | 1): Promise<void>;
+  publish(topic: string, body: string): void;
   /** Publishes telemetry with QoS 1 and resolves at the PUBACK. */
   telemetry(body: string | Uint8Array, bag?: string): Promise<void>;
   /** Resolves when the hub has hung up. */
@@ -51,11 +58,12 @@ export async function openSocket({
 
 /** Resolves after the CONNACK, whatever it says. */
 export async function connectSimulatedDevice(options: SimulatedDeviceOptions): Promise<SimulatedDevice> {
-  const { deviceId, key, host = 'localhost', tokenSeconds = 3600 } = options;
+  const { deviceId, moduleId, key, host = 'localhost', tokenSeconds = 3600 } = options;
+  const id = identityId(deviceId, moduleId);
+  const root = topicRoot({ deviceId, moduleId });
   const socket = await openSocket(options);
   const wire = receive(socket);
-  const password =
-    key === undefined ? undefined : sasToken(`${host}/devices/${deviceId}`, key, Math.floor(Date.now() / 1000) + tokenSeconds);
+  const password = key === undefined ? undefined : sasToken(`${host}/${root}`, key, Math.floor(Date.now() / 1000) + tokenSeconds);
   socket.write(
     generate({
       cmd: 'connect',
@@ -63,8 +71,8 @@ export async function connectSimulatedDevice(options: SimulatedDeviceOptions): P
       protocolVersion: 4,
       clean: false,
       keepalive: 60,
-      clientId: deviceId,
-      username: `${host}/${deviceId}/?api-version=2021-04-12`,
+      clientId: id,
+      username: `${host}/${id}/?api-version=2021-04-12`,
       ...(password !== undefined && { password: Buffer.from(password) }),
       ...options.connect,
     }),
@@ -80,9 +88,15 @@ export async function connectSimulatedDevice(options: SimulatedDeviceOptions): P
     send,
     write: (bytes) => socket.write(bytes),
     next: wire.next,
+    async subscribe(topic, qos = 0) {
+      messageId = (messageId % 65_535) + 1;
+      send({ cmd: 'subscribe', messageId, subscriptions: [{ topic, qos }] });
+      await wire.next('suback');
+    },
+    publish: (topic, payload) => send({ cmd: 'publish', topic, payload, qos: 0, dup: false, retain: false }),
     async telemetry(body, bag = '') {
       messageId = (messageId % 65_535) + 1;
-      const topic = `devices/${deviceId}/messages/events/${bag}`;
+      const topic = `${root}/messages/events/${bag}`;
       send({ cmd: 'publish', topic, payload: Buffer.from(body), qos: 1, messageId, dup: false, retain: false } as IPublishPacket);
       await wire.next('puback');
     },
