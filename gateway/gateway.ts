@@ -4,7 +4,6 @@ import type { HubContext, HubSession } from '../hub-client/contract.ts';
 import type { CompiledEquipment } from '../mappings/equipment.ts';
 import { GatewayError } from '../model/error.ts';
 import type { Problem } from '../model/problem.ts';
-import type { TelemetryReading } from '../model/telemetry.ts';
 import { loadAdapters } from './adapters.ts';
 import { eventOrigin, gapEvent } from './cloud-event.ts';
 import { type GatewayConfig, inConfigFolder } from './config.ts';
@@ -22,11 +21,11 @@ import { outboxIdentity } from './outbox-identity.ts';
 import { pause } from './pause.ts';
 import { RunningPlant } from './plant.ts';
 import { type ReadNow, readNow } from './read-now.ts';
-import { messageReading } from './reading-message.ts';
 import { isEmpty, planReload, type ReloadPlan } from './reload-plan.ts';
 import { Remote } from './remote.ts';
 import { secretOpener } from './secrets.ts';
 import type { ShadowTap } from './shadow/tap.ts';
+import { configuredPoints, type TwinView, twinView, type ViewRequest } from './twin/point-view.ts';
 import { packageVersion } from './version.ts';
 
 const tickMs = 50;
@@ -74,7 +73,15 @@ export class Gateway implements AsyncDisposable {
     this.plant = new RunningPlant(() => [...this.#runners.values()].flatMap((runner) => runner.machines));
     const { log, methods, configuration } = parts;
     const folder = inConfigFolder(parts.config, parts.config.data);
-    this.remote = new Remote({ folder, log, methods, configuration, identity: () => this.identity() });
+    this.remote = new Remote({
+      folder,
+      log,
+      methods,
+      configuration,
+      plant: this.plant,
+      stateOf: (id) => this.#runnerOf(id)?.state(),
+      identity: () => this.identity(),
+    });
     addConfigurationMethods(methods, configuration);
     this.#ticker = setInterval(() => this.#tick(), tickMs);
   }
@@ -112,9 +119,12 @@ export class Gateway implements AsyncDisposable {
     return readNow([...this.#runners.values()], equipment);
   }
 
-  /** For `/points`: the latest reading of every point, by machine. */
-  points(): Readonly<Record<string, readonly TelemetryReading[]>> {
-    return Object.fromEntries(this.plant.machines().map(({ id }) => [id, this.plant.latest(id).map(messageReading)]));
+  /** Every point as configured and as it is now, as far as `maxBytes` go. */
+  points(request: ViewRequest = {}, maxBytes?: number): TwinView {
+    const machines = [...this.#runners.values()].flatMap((runner) =>
+      runner.machines.map(({ equipment, points }) => ({ ...equipment, points })),
+    );
+    return twinView({ plant: this.plant, nowMs: Date.now(), configured: configuredPoints(machines) }, request, maxBytes);
   }
 
   /** For `info`: who this is. */
@@ -230,7 +240,13 @@ export class Gateway implements AsyncDisposable {
   }
 
   #isFree(id: string): boolean {
-    return [...this.#runners.values()].every((runner) => runner.machines.every(({ equipment }) => equipment.id !== id));
+    return this.#runnerOf(id) === undefined;
+  }
+
+  /** The one behind a machine, which may be one of a pattern. */
+  #runnerOf(machine: string): EquipmentRunner | undefined {
+    const direct = this.#runners.get(machine);
+    return direct ?? [...this.#runners.values()].find((runner) => runner.machines.some(({ equipment }) => equipment.id === machine));
   }
 
   /** The counts of a machine that left stay in the sum. */

@@ -1,11 +1,13 @@
 import type { Log } from '../adapters/contract.ts';
 import type { CloudMessage, HubSession } from '../hub-client/contract.ts';
+import type { Plant } from '../model/plant.ts';
 import { RemoteConfiguration } from './configuration/remote.ts';
 import { reportedConfiguration } from './configuration/reported.ts';
 import { configurationApplier, configurationSections } from './configuration/sections.ts';
 import type { ConfigurationService } from './configuration/service.ts';
 import type { Methods } from './methods/methods.ts';
 import { TwinAgent } from './twin/agent.ts';
+import { type MachineState, reportPlant } from './twin/plant-summary.ts';
 
 export interface RemoteParts {
   /** Data folder: the last known twin is kept there. */
@@ -13,6 +15,9 @@ export interface RemoteParts {
   readonly log: Log;
   readonly methods: Methods;
   readonly configuration: ConfigurationService;
+  readonly plant: Plant;
+  /** How the connection of a machine is; undefined for one that is gone. */
+  readonly stateOf: (equipment: string) => MachineState | undefined;
   /** Who this gateway is; reported once. */
   readonly identity: () => Readonly<Record<string, unknown>>;
 }
@@ -21,6 +26,7 @@ export interface RemoteParts {
 export class Remote implements AsyncDisposable {
   readonly twin: TwinAgent;
   readonly #parts: RemoteParts;
+  #plantReports: Disposable | undefined;
 
   constructor(parts: RemoteParts) {
     this.#parts = parts;
@@ -38,8 +44,10 @@ export class Remote implements AsyncDisposable {
 
   /** Call when the gateway runs: says who it is. */
   start(): void {
-    this.twin.report('gateway', this.#parts.identity());
+    const { identity, plant, stateOf } = this.#parts;
+    this.twin.report('gateway', identity());
     this.#reportConfiguration();
+    this.#plantReports = reportPlant(this.twin, plant, stateOf);
   }
 
   /** A session with the hub was opened; one without a way back is none of our business. */
@@ -72,6 +80,7 @@ export class Remote implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#plantReports?.[Symbol.dispose]();
     await this.twin[Symbol.asyncDispose]();
   }
 }

@@ -45,6 +45,7 @@ export async function run(options: { config: string }): Promise<number> {
       identity: () => gateway.identity(),
       restart: () => restart.abort(),
       readNow: (equipment) => gateway.readNow(equipment),
+      points: (request, maxBytes) => gateway.points(request, maxBytes),
       logBook,
       logLevel,
       hostUpdate: hostUpdateOf(config),

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { duration } from '../../mappings/keys.ts';
 import type { TelemetryReading } from '../../model/telemetry.ts';
 import { logLevels } from '../log.ts';
+import { methodViewBytes, type TwinView, type ViewRequest } from '../twin/point-view.ts';
 import type { LogBook, LogLevelForAWhile } from './log-book.ts';
 import { type Method, MethodRefusal, type Methods } from './methods.ts';
 import { checkedScript, type HostUpdateSettings, type HostUpdateState, runHostUpdate } from './update-host.ts';
@@ -16,6 +17,8 @@ export interface DeviceMethodsContext {
     readonly readings: Readonly<Record<string, readonly TelemetryReading[]>>;
     readonly errors: Readonly<Record<string, string>>;
   }>;
+  /** Every point as configured and as it is, up to `maxBytes` of JSON. */
+  readonly points: (request: ViewRequest, maxBytes: number) => TwinView;
   readonly logBook: LogBook;
   readonly logLevel: LogLevelForAWhile;
   readonly hostUpdate: HostUpdateSettings | undefined;
@@ -36,6 +39,7 @@ export function addDeviceMethods(methods: Methods, context: DeviceMethodsContext
   );
   methods.add(restartMethod(context));
   methods.add(readMethod(context));
+  methods.add(pointsMethod(context));
   methods.add(logLevelMethod(context));
   methods.add(logsMethod(context));
   methods.add(updateHostMethod(context));
@@ -62,6 +66,20 @@ function readMethod({ readNow }: DeviceMethodsContext) {
     summary: 'Reads machines now: { equipment: "cooker-1" }, or all',
     input: z.strictObject({ equipment: equipmentList.optional() }),
     handle: async ({ equipment }) => readNow(equipment),
+  });
+}
+
+const patterns = z.union([z.string().transform((one) => [one]), z.array(z.string()).max(1_000)]);
+
+function pointsMethod({ points }: DeviceMethodsContext) {
+  return method({
+    name: 'points',
+    summary: 'Points as configured, with last value, quality and age: { equipment: "cooker-*", points: "*_temperature", after: next }',
+    input: z.strictObject({ equipment: patterns.optional(), points: patterns.optional(), after: z.string().optional() }),
+    async handle({ equipment, points: names, after }) {
+      const request = { ...(equipment && { equipment }), ...(names && { points: names }), ...(after !== undefined && { after }) };
+      return points(request, methodViewBytes);
+    },
   });
 }
 

@@ -25,6 +25,7 @@ function rig(more: Partial<DeviceMethodsContext> = {}) {
     identity: () => ({ gateway: 'gw-1', version: '0.1.0' }),
     restart: vi.fn(),
     readNow: async (equipment) => ({ readings: Object.fromEntries((equipment ?? ['a', 'b']).map((id) => [id, []])), errors: {} }),
+    points: ({ equipment }) => ({ machines: (equipment ?? []).map((id) => ({ equipment: id, path: '', points: [] })) }),
     logBook,
     logLevel: new LogLevelForAWhile(log, 'info'),
     hostUpdate: undefined,
@@ -73,6 +74,7 @@ test('says who it is, reads what is asked, restarts after the answer', async () 
     expect(await call('info')).toEqual({ status: 200, payload: { gateway: 'gw-1', version: '0.1.0' } });
     expect(await call('read', { equipment: 'a' })).toEqual({ status: 200, payload: { readings: { a: [] }, errors: {} } });
     expect(await call('read')).toEqual({ status: 200, payload: { readings: { a: [], b: [] }, errors: {} } });
+    expect(await call('points', { equipment: 'a*' })).toMatchObject({ payload: { machines: [{ equipment: 'a*' }] } });
     expect(await call('restart')).toMatchObject({ status: 200 });
     expect(context.restart).not.toHaveBeenCalled();
     vi.advanceTimersByTime(500);
