@@ -91,7 +91,7 @@ export function keyProof(text: string): Proof {
 export async function certificateProof(
   certificate: string | undefined,
   privateKey: SecretReference | undefined,
-  context: HubContext,
+  context: Pick<HubContext, 'secret'>,
 ): Promise<X509Proof> {
   if (certificate === undefined || privateKey === undefined) {
     throw wrong(
