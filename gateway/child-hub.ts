@@ -24,7 +24,8 @@ export async function startChildHub(
   const hosts = (options.host ?? []).flatMap((name) => ['--host', name]);
   const args = [entryPoint('../hub/main.ts'), '--data', options.folder, '--mqtt', String(options.port), ...hosts];
   // The hub ends when its stdin closes, so it can never outlive us, not even after kill -9.
-  const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  // A group of its own: Ctrl-C must reach us alone, so that what is on its way still arrives there.
+  const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'], detached: true });
   const exited = new Promise<void>((resolve) => child.once('close', () => resolve()));
   const port = await ready(child, signal);
   return {

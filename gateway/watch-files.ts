@@ -1,6 +1,6 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 
 /**
  * Calls back, once things are quiet for a moment, when anything under the paths changes.
@@ -14,9 +14,14 @@ export async function watchFiles(paths: readonly string[], changed: () => void, 
     timer = setTimeout(changed, quietMs);
   };
   for (const path of paths) {
-    const folder = (await stat(path).catch(() => undefined))?.isDirectory() ? path : dirname(path);
+    // What lies beside a file, or beside a folder that is not there yet, is none of our business: it may be the data folder.
+    const isFolder = (await stat(path).catch(() => undefined))?.isDirectory() === true;
     try {
-      const watcher = watch(folder, { recursive: true }, soon);
+      const watcher = isFolder
+        ? watch(path, { recursive: true }, soon)
+        : watch(dirname(path), (_event, name) => {
+            if (name === null || name === basename(path)) soon();
+          });
       // A folder that is removed ends its watcher; the gateway keeps what it has, SIGHUP reloads by hand.
       watcher.on('error', () => watcher.close());
       watchers.push(watcher);

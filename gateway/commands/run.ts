@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
 import { formatProblems } from '../../mappings/report.ts';
 import type { Problem } from '../../model/problem.ts';
 import { apiToken, tellAddress } from '../api/access.ts';
@@ -28,10 +29,12 @@ export async function run(options: { config: string }): Promise<number> {
   if (!config) return 1;
   const logBook = new LogBook();
   const log = createLog(config.log.level, logBook);
+  await makeDefaultFolder(config);
   const loaded = await loadGatewayMappings(config, log);
   const { set } = loaded;
-  sayProblems(set.problems);
-  if (set.equipment.length === 0 && !mayLearn(config, set)) {
+  const waits = set.equipment.length === 0 && mayLearn(config, set);
+  sayProblems(waits ? set.problems.filter(({ rule }) => rule !== 'no-files') : set.problems);
+  if (set.equipment.length === 0 && !waits) {
     process.stderr.write(`no machine to read: ${counted(set.files.length, 'mapping file')} found, none without errors\n`);
     return 1;
   }
@@ -77,6 +80,13 @@ export async function run(options: { config: string }): Promise<number> {
   return 0;
 }
 
+/** Nobody who unpacks a box should have to make a folder for mappings that come from elsewhere. */
+async function makeDefaultFolder(config: GatewayConfig): Promise<void> {
+  if (config.mappings.join() !== './mappings') return;
+  // On a read-only disk the load says what is missing.
+  for (const path of mappingPaths(config)) await mkdir(path, { recursive: true }).catch(() => {});
+}
+
 /** An empty box whose hub can send it mappings waits for them; one whose own files are all wrong must be looked at. */
 function mayLearn({ destinations }: GatewayConfig, { files }: MappingSet): boolean {
   return files.length === 0 && ['azure', 'embedded'].includes(destinations[0]?.kind ?? '');
@@ -116,6 +126,11 @@ function sayReload({ plan, problems, fallbacks, applied }: ReloadResult): void {
   if (applied) process.stdout.write(`mappings reloaded\n${formatPlan(plan).join('\n')}\n`);
 }
 
+let said = '';
+
+/** A reload that finds what the last one found need not say it again. */
 function sayProblems(problems: readonly Problem[]): void {
-  if (problems.length > 0) process.stderr.write(`${formatProblems(problems)}\n`);
+  const text = problems.length > 0 ? `${formatProblems(problems)}\n` : '';
+  if (text !== said) process.stderr.write(text);
+  said = text;
 }
