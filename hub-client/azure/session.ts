@@ -138,7 +138,7 @@ export class AzureSession implements HubSession {
   async #dispose(): Promise<void> {
     if (!this.#end) {
       this.#sends.pause();
-      await this.#sends.drained(graceMs);
+      await Promise.all([this.#sends.drained(graceMs), this.control.quiet(graceMs)]);
     }
     this.#finish(undefined);
     await this.#ended;
