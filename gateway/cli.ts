@@ -58,6 +58,27 @@ function buildProgram(finish: (code: number) => void): Command {
     .action(async (options) => finish(await (await import('./commands/run.ts')).run(options)));
 
   program
+    .command('init')
+    .summary('set up an empty box')
+    .description(
+      'Writes the configuration of a gateway that provisions itself, and tests the way to its hub step by step. Asks on a terminal for what is not given.',
+    )
+    .option('--id-scope <scope>', 'ID scope of the provisioning service')
+    .option('--registration-id <id>', 'registration id; default: the id of the gateway')
+    .option('--key-file <file>', 'key of the individual enrollment, base64')
+    .option('--group-key-file <file>', 'key of the enrollment group, base64')
+    .option('--certificate <file>', 'certificate of the device with its chain, PEM')
+    .option('--private-key <file>', 'private key of the certificate, PEM')
+    .option('--endpoint <host>', 'provisioning service, where it is not the public one; may carry :port')
+    .option('--ca <file>', 'root of a private provisioning service and hub, PEM')
+    .option('--gateway <id>', 'id of the gateway')
+    .option('--path <path>', 'where it stands, ISA-95: enterprise/site')
+    .option('--file <file>', 'configuration to write', 'dragoman.yaml')
+    .option('--force', 'overwrite what is there')
+    .addHelpText('after', examples('dragoman init', 'dragoman init --id-scope 0ne00A1B2C3 --group-key-file group.key --gateway gw-leeds-1'))
+    .action(async (options) => finish(await (await import('./commands/init.ts')).init(options)));
+
+  program
     .command('check')
     .summary('check mapping files')
     .description('Reports every problem of the mapping files, and runs their samples. Needs no machine.')
