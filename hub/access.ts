@@ -1,5 +1,7 @@
+import { eventHubName } from './amqp/address.ts';
 import { lastEndpoint } from './endpoint.ts';
 import { afterFix } from './error.ts';
+import { openPolicies } from './policies/policies.ts';
 import { addDevice, type Device, getDevice, openRegistry } from './registry.ts';
 
 /** The identity of this id; made, with fresh keys, when it is not there yet. Also while the hub runs. */
@@ -21,6 +23,25 @@ export function connectionString(folder: string, deviceId: string, host?: string
   const { authentication } = device;
   const proof = authentication.type === 'sas' ? `SharedAccessKey=${authentication.primaryKey}` : 'x509=true';
   return `HostName=${where};DeviceId=${deviceId};${proof}`;
+}
+
+/**
+ * What a service needs, by a policy. `rest`: `HostName=localhost;SharedAccessKeyName=service;SharedAccessKey=…`, always without a port, since SDKs
+ * know none but 443. `amqp`: the same with the port of AMQP, unless it is 5671. `events`: `Endpoint=sb://localhost:5671/;…;EntityPath=events`.
+ */
+export function serviceConnectionString(folder: string, policyName: string, what: 'rest' | 'amqp' | 'events', host?: string): string {
+  const policies = openPolicies(folder);
+  const policy = policies.get(policyName);
+  if (!policy) {
+    throw afterFix('policy-unknown', `the hub in ${folder} has no policy ${policyName}`, `it has ${policies.names.join(', ')}`);
+  }
+  const endpoint = lastEndpoint(folder);
+  const name = host ?? endpoint?.host ?? 'localhost';
+  const proof = `SharedAccessKeyName=${policy.name};SharedAccessKey=${policy.primaryKey}`;
+  const port = endpoint?.amqpPort ?? 5671;
+  const at = port === 5671 ? name : `${name}:${port}`;
+  if (what === 'events') return `Endpoint=sb://${at}/;${proof};EntityPath=${eventHubName}`;
+  return `HostName=${what === 'amqp' ? at : name};${proof}`;
 }
 
 export function existingDevice(folder: string, deviceId: string): Device {

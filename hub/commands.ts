@@ -1,4 +1,6 @@
 import type { Command } from 'commander';
+import { registerServiceCommands } from './commands/service-commands.ts';
+import { examples, onFolder } from './commands/shared.ts';
 import { parsePort, parseSize, parseSpan, parseTime } from './commands/values.ts';
 
 /** Adds `dragoman hub` and what is below it. Nothing of the hub is loaded before a command runs. */
@@ -7,7 +9,7 @@ export function registerHubCommands(program: Command): void {
     .command('hub')
     .summary('run the embedded hub, manage its devices, look at its telemetry')
     .description(
-      'Runs the embedded hub: the device side of Azure IoT Hub over MQTT with TLS. Devices made for Azure IoT Hub connect unchanged.',
+      'Runs the embedded hub: devices made for Azure IoT Hub connect over MQTT, services made for it over HTTPS and AMQP, all unchanged.',
     )
     .option('--data <dir>', 'folder of the hub: devices, sessions, telemetry, certificates (default: ./data/hub)')
     .option(
@@ -20,20 +22,29 @@ export function registerHubCommands(program: Command): void {
       'address to listen on, * for every interface (default: this machine only, or every interface with --host)',
     )
     .option('--mqtt <port>', 'port of the MQTT listener (default: 8883)', parsePort)
+    .option('--https <port>', 'port of the REST API; Azure SDKs know only 443 (default: 443 where this program may have it)', parsePort)
+    .option('--no-https', 'no REST API')
+    .option('--amqp <port>', 'port of AMQP for services and events (default: 5671 when it is free)', parsePort)
+    .option('--no-amqp', 'no AMQP')
+    .option('--dps-scope <id>', 'id scope of the provisioning service (default: the one of the last time)')
+    .option('--policies <file>', 'shared access policies and their keys, YAML or JSON; they stay until another file is given')
     .option('--cert <file>', "the plant's own server certificate, PEM; with --key (default: one from the hub's own CA)")
     .option('--key <file>', 'private key of --cert, PEM')
     .option('--keep <span>', 'keep telemetry this long (default: 7d)', parseSpan)
     .option('--max-size <size>', 'keep at most this much telemetry, compressed, such as 500MB or 2GB (default: 2GB)', parseSize)
-    .addHelpText('after', examples('dragoman hub', 'dragoman hub --host hub.plant.local --mqtt 8883', 'dragoman hub device create gw-1'))
+    .addHelpText(
+      'after',
+      examples(
+        'dragoman hub',
+        'dragoman hub --host hub.plant.local --https 8443 --policies policies.yaml',
+        'dragoman hub device create gw-1',
+      ),
+    )
     .action(async (options, command) => (await import('./commands/run.ts')).runHub(options, command));
 
   registerDeviceCommands(hub);
 
-  onFolder(hub.command('connection-string'))
-    .description('Prints what a device needs to connect: host, id and key.')
-    .requiredOption('--device <id>', 'the device')
-    .addHelpText('after', examples('dragoman hub connection-string --device gw-1 > secrets/hub'))
-    .action(async (options, command) => (await import('./commands/device.ts')).printConnectionString(options, command));
+  registerServiceCommands(hub);
 
   onFolder(hub.command('tail'))
     .description('Shows telemetry as it arrives, one line an event.')
@@ -116,11 +127,6 @@ function registerDeviceCommands(hub: Command): void {
     .addHelpText('after', examples('dragoman hub device delete gw-1'))
     .action(async (id, _options, command) => (await import('./commands/device.ts')).remove(id, command));
 }
-
-/** Taken by `hub` wherever it stands on the line; named here for the help. */
-const onFolder = (command: Command): Command => command.option('--data <dir>', 'folder of the hub (default: ./data/hub)');
-
-const examples = (...lines: readonly string[]): string => `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}\n`;
 
 function collect(name: string, before: readonly string[] = []): readonly string[] {
   return [

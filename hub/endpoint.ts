@@ -12,6 +12,8 @@ export interface HubEndpoint {
   readonly httpsPort?: number;
   readonly amqpPort?: number;
   readonly names: readonly string[];
+  /** Address it listens on; absent: every interface. */
+  readonly listen?: string;
   /** PEM file that devices must trust; absent when the certificate comes from a CA the hub does not know. */
   readonly caFile?: string;
   /** Epoch milliseconds. */

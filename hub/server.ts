@@ -114,6 +114,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   const host = names[0] ?? 'localhost';
   writeEndpoint(folder, {
     ...{ pid: process.pid, host, mqttPort, names, startedMs: Date.now() },
+    ...(settings.listen !== undefined && { listen: settings.listen }),
     ...(httpsPort !== undefined && { httpsPort }),
     ...(amqpPort !== undefined && { amqpPort }),
     ...(caFile !== undefined && { caFile }),

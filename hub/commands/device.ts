@@ -52,12 +52,6 @@ export async function remove(deviceId: string, command: Command): Promise<void> 
   out(`${deviceId} is deleted; its telemetry stays`);
 }
 
-export async function printConnectionString(options: { device: string }, command: Command): Promise<void> {
-  const { connectionString } = await import('../access.ts');
-  const hosts = command.optsWithGlobals().host as readonly string[] | undefined;
-  out(connectionString(folderOf(command), options.device, hosts?.[0]));
-}
-
 const out = (line: string): void => {
   process.stdout.write(`${line}\n`);
 };

@@ -5,6 +5,11 @@ export interface RunOptions {
   readonly host?: readonly string[];
   readonly listen?: string;
   readonly mqtt?: number;
+  /** False with `--no-https`, `--no-amqp`. */
+  readonly https?: number | false;
+  readonly amqp?: number | false;
+  readonly dpsScope?: string;
+  readonly policies?: string;
   readonly cert?: string;
   readonly key?: string;
   readonly keep?: number;
@@ -29,6 +34,10 @@ export async function runHub(options: RunOptions, command: Command): Promise<voi
     ...(options.host && { host: options.host }),
     ...(options.listen !== undefined && { listen: options.listen }),
     ...(options.mqtt !== undefined && { mqttPort: options.mqtt }),
+    ...(options.https !== false && { httpsPort: options.https ?? 'usual' }),
+    ...(options.amqp !== false && { amqpPort: options.amqp ?? 'usual' }),
+    ...(options.dpsScope !== undefined && { dpsScope: options.dpsScope }),
+    ...(options.policies !== undefined && { policiesFile: options.policies }),
     ...(options.cert !== undefined &&
       options.key !== undefined && { certificate: { certificateFile: options.cert, keyFile: options.key } }),
     retention: {
@@ -41,6 +50,13 @@ export async function runHub(options: RunOptions, command: Command): Promise<voi
   process.stdout.write(
     [
       `hub      mqtts://${hub.names[0]}:${hub.mqttPort}  (listening on ${hub.listen}; answers to ${hub.names.join(', ')})`,
+      ...(hub.httpsPort === undefined
+        ? []
+        : [`rest     https://${hub.names[0]}:${hub.httpsPort}  (dragoman hub connection-string --policy service${data})`]),
+      ...(hub.amqpPort === undefined
+        ? []
+        : [`amqp     amqps://${hub.names[0]}:${hub.amqpPort}  (… --policy service --amqp, and --events for telemetry)`]),
+      `dps      ${hub.names[0]}:${hub.mqttPort}, id scope ${hub.idScope}`,
       `data     ${folder}`,
       `trust    ${hub.caFile ?? 'the CA that issued the given certificate'}`,
       devices === 0

@@ -7,6 +7,11 @@ export function folderOf(command: Command): string {
   return (command.optsWithGlobals().data as string | undefined) ?? defaultFolder;
 }
 
+/** Taken by `hub` wherever it stands on the line; named here for the help. */
+export const onFolder = (command: Command): Command => command.option('--data <dir>', 'folder of the hub (default: ./data/hub)');
+
+export const examples = (...lines: readonly string[]): string => `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}\n`;
+
 /** Aborts at Ctrl-C or SIGTERM, as long as it is in use. */
 export function interrupted(): Disposable & { readonly signal: AbortSignal } {
   const controller = new AbortController();

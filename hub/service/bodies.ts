@@ -42,7 +42,7 @@ const Twin = z.object({ tags: Section, properties: z.object({ desired: Section }
 const seconds = z.number().min(0).max(300).nullish();
 const Method = z.object({
   methodName: z.string().min(1),
-  payload: z.unknown(),
+  payload: z.unknown().optional(),
   responseTimeoutInSeconds: seconds,
   connectTimeoutInSeconds: seconds,
 });

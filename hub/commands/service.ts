@@ -1,0 +1,66 @@
+import type { Command } from 'commander';
+import { HubError } from '../error.ts';
+import { callHub } from './rest-call.ts';
+import { folderOf, print } from './shared.ts';
+
+interface OfModule {
+  readonly module?: string;
+}
+
+export async function twin(id: string, options: OfModule & { readonly patch?: unknown }, command: Command): Promise<void> {
+  const path = `/twins/${pathOf(id, options)}`;
+  const found = await callHub(
+    folderOf(command),
+    options.patch === undefined ? { method: 'GET', path } : { method: 'PATCH', path, body: options.patch },
+  );
+  await print(JSON.stringify(found, undefined, 2));
+}
+
+export async function method(
+  id: string,
+  name: string,
+  payload: string | undefined,
+  options: OfModule & { readonly timeout?: number; readonly json?: boolean },
+  command: Command,
+): Promise<void> {
+  const body = {
+    methodName: name,
+    payload: payload === undefined ? null : parsed(payload, command),
+    ...(options.timeout !== undefined && { responseTimeoutInSeconds: options.timeout / 1000 }),
+  };
+  const answer = (await callHub(folderOf(command), { method: 'POST', path: `/twins/${pathOf(id, options)}/methods`, body })) as {
+    readonly status: number;
+    readonly payload: unknown;
+  };
+  await print(options.json ? JSON.stringify(answer) : JSON.stringify(answer.payload, undefined, 2));
+  if (answer.status >= 200 && answer.status < 300) return;
+  throw new HubError('method-refused', `${id} answered ${name} with status ${answer.status}`, { retry: 'never' });
+}
+
+export async function send(
+  id: string,
+  text: string,
+  options: { readonly property?: Readonly<Record<string, string>> },
+  command: Command,
+): Promise<void> {
+  const to = `/devices/${encodeURIComponent(id)}/messages/devicebound`;
+  const properties = Object.entries(options.property ?? {}).map(([key, value]) => [`iothub-app-${key}`, value]);
+  await callHub(folderOf(command), {
+    method: 'POST',
+    path: '/messages/devicebound',
+    headers: { 'iothub-to': to, ...Object.fromEntries(properties) },
+    text,
+  });
+  await print(`the message waits for ${id}`);
+}
+
+const pathOf = (id: string, { module }: OfModule): string =>
+  module === undefined ? encodeURIComponent(id) : `${encodeURIComponent(id)}/modules/${encodeURIComponent(module)}`;
+
+function parsed(text: string, command: Command): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    return command.error(`the payload is not JSON: ${(error as Error).message}`, { exitCode: 2 });
+  }
+}
