@@ -14,6 +14,11 @@ const { values } = parseArgs({
     host: { type: 'string', multiple: true },
     listen: { type: 'string' },
     mqtt: { type: 'string', default: '8883' },
+    /** Ports of REST and AMQP for services; absent: none. */
+    https: { type: 'string' },
+    amqp: { type: 'string' },
+    policies: { type: 'string' },
+    'dps-scope': { type: 'string' },
     cert: { type: 'string' },
     key: { type: 'string' },
   },
@@ -34,12 +39,17 @@ try {
   const hub = await startHub({
     folder: values.data,
     mqttPort: Number(values.mqtt),
+    ...(values.https !== undefined && { httpsPort: Number(values.https) }),
+    ...(values.amqp !== undefined && { amqpPort: Number(values.amqp) }),
+    ...(values.policies !== undefined && { policiesFile: values.policies }),
+    ...(values['dps-scope'] !== undefined && { dpsScope: values['dps-scope'] }),
     ...(values.host && { host: values.host }),
     ...(values.listen !== undefined && { listen: values.listen }),
     ...(values.cert !== undefined && values.key !== undefined && { certificate: { certificateFile: values.cert, keyFile: values.key } }),
     log,
   });
-  process.stdout.write(`${JSON.stringify({ ready: true, mqtt: hub.mqttPort, names: hub.names, ca: hub.caFile })}\n`);
+  const { mqttPort: mqtt, httpsPort: https, amqpPort: amqp, names, caFile: ca, idScope } = hub;
+  process.stdout.write(`${JSON.stringify({ ready: true, mqtt, https, amqp, names, ca, idScope })}\n`);
   const failed = hub.failed.then((cause) => {
     log.fatal({ code: cause.code, reason: cause.message }, 'the hub cannot go on');
     return 1;
