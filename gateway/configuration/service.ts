@@ -1,5 +1,5 @@
 import { mkdir, readdir, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Adapter, Log } from '../../adapters/contract.ts';
 import type { CompiledEquipment } from '../../mappings/equipment.ts';
 import { readMappings } from '../../mappings/load.ts';
@@ -85,6 +85,11 @@ export class ConfigurationService {
 
   get base(): string {
     return this.#parts.base;
+  }
+
+  /** Name of a remote file by its path; undefined for a local one. */
+  remoteName(file: string): string | undefined {
+    return isRemote(this.#places, file) ? basename(file) : undefined;
   }
 
   /** The gateway runs. */

@@ -1,6 +1,6 @@
 import { formatDuration } from '../../mappings/duration.ts';
 import type { CompiledEquipment, CompiledPoint } from '../../mappings/equipment.ts';
-import { GatewayError } from '../../model/error.ts';
+import { MethodRefusal } from '../methods/methods.ts';
 
 /** A point of the candidate and the one it is held against. */
 export interface PointPair {
@@ -30,7 +30,7 @@ const nowhere = -1;
 /**
  * Pairs the points by name, then by address (renamed). A point whose address and type did not change takes the raw sample of its
  * counterpart; any other is observed at its counterpart's interval, so that a polling adapter puts both into one request.
- * Throws a GatewayError where the two cannot run side by side.
+ * Throws a MethodRefusal where the two cannot run side by side.
  */
 export function planShadow(
   running: CompiledEquipment,
@@ -87,22 +87,22 @@ export function planShadow(
 function refuseUnlike(running: CompiledEquipment, candidate: CompiledEquipment): void {
   const { id } = running;
   if (running.adapter !== candidate.adapter || running.connectionHash !== candidate.connectionHash) {
-    throw new GatewayError(
+    throw new MethodRefusal(
+      409,
       'shadow-connection',
       `${id}: the candidate has another connection: block; both must come over the one that is open`,
       {
-        retry: 'after-fix',
         hint: 'give the candidate the connection: block that runs; a changed one is applied with config.apply, and can be rolled back',
       },
     );
   }
   const patterns = [running, candidate].some(({ captures, points }) => captures !== undefined || points.some(({ pattern }) => pattern));
   if (patterns) {
-    throw new GatewayError(
+    throw new MethodRefusal(
+      409,
       'shadow-pattern',
       `${id}: mappings with {placeholders} in the names of machines or points cannot be run as a shadow`,
       {
-        retry: 'after-fix',
         hint: 'name one machine and its points in a mapping of their own for the comparison',
       },
     );
@@ -115,11 +115,11 @@ function refuseTaking(running: CompiledEquipment, extra: readonly CompiledPoint[
   for (const { name, address } of extra) {
     const source = takes(address);
     if (source === undefined || taken.has(source)) continue;
-    throw new GatewayError(
+    throw new MethodRefusal(
+      409,
       'shadow-takes',
       `${running.id}: ${name} comes from ${source}, and to look there takes its messages away from others`,
       {
-        retry: 'after-fix',
         hint: 'compare only points of sources that the running mapping has already',
       },
     );
