@@ -185,6 +185,9 @@ export class DesiredSections {
     if (this.#stopping.signal.aborted && outcome.status !== 'applied') return;
     const { status, message = '' } = outcome;
     this.#answer(section, { version, status, message, value, applied: status === 'applied' ? value : before?.applied });
+    // The whole twin that came meanwhile was compared with the answer before this one.
+    const changed = !sameJson(own(this.#properties, section), value);
+    if (changed && !registered.lane.waitsFor(section)) registered.lane.add(section, this.#version ?? version);
   }
 
   /** Gives what ran in the life before. False when that is all there is to say: it was the newest, and could not be done this time. */

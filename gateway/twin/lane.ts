@@ -13,8 +13,8 @@ export class Lane {
     this.#work = work;
   }
 
-  get busy(): boolean {
-    return this.#running !== undefined;
+  waitsFor(name: string): boolean {
+    return this.#waiting.has(name);
   }
 
   add(name: string, version: number): void {

@@ -24,13 +24,14 @@ const Answer = z.object({
   version: z.number(),
   status: z.enum(['applied', 'refused', 'failed']),
   message: z.string(),
-  value: z.unknown(),
-  applied: z.unknown(),
+  value: z.unknown().optional(),
+  applied: z.unknown().optional(),
 });
 const Stored = z.object({
   format: z.literal(1),
   desired: z.object({ version: z.number(), properties }).optional(),
-  answered: z.record(z.string(), Answer),
+  // Not z.record, which drops a key named __proto__.
+  answered: properties.transform((all) => Object.fromEntries(Object.entries(all).map(([section, one]) => [section, Answer.parse(one)]))),
   reported: z.object({ acknowledged: properties, wanted: properties }),
 });
 
