@@ -163,6 +163,12 @@ describe('the unmodified Azure device SDK', () => {
     await message('one');
     await expect.poll(() => [received, rates]).toEqual([['one'], [undefined, 1]]);
 
+    // Acknowledged: what is not would come again, as it may.
+    const waiting = async () =>
+      ((await callHub(folder.path, { method: 'GET', path: '/devices/gw' })) as { cloudToDeviceMessageCount: number })
+        .cloudToDeviceMessageCount;
+    await expect.poll(waiting).toBe(0);
+
     first.process.kill('SIGKILL');
     await first.exited;
     await using _second = await startHubProcess(folder.path, first.port);
