@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { formatProblems } from '../../mappings/report.ts';
 import type { Problem } from '../../model/problem.ts';
 import { apiToken, tellAddress } from '../api/access.ts';
@@ -14,6 +15,9 @@ import { LogBook, LogLevelForAWhile } from '../methods/log-book.ts';
 import { Methods } from '../methods/methods.ts';
 import type { HostUpdateSettings } from '../methods/update-host.ts';
 import { formatPlan } from '../reload-plan.ts';
+import { addShadowMethods } from '../shadow/methods.ts';
+import { reportedShadow } from '../shadow/reported.ts';
+import { ShadowService } from '../shadow/service.ts';
 import { trimAfterMs, trimHeap } from '../trim-heap.ts';
 import { packageVersion } from '../version.ts';
 import { watchFiles } from '../watch-files.ts';
@@ -55,6 +59,15 @@ export async function run(options: { config: string }): Promise<number> {
       onHostUpdate: (state) => gateway.remote.twin.report('hostUpdate', state),
     });
     const dataFolder = inConfigFolder(config, config.data);
+    await using shadows: ShadowService = await ShadowService.open({
+      folder: join(dataFolder, 'shadow'),
+      adapters: loaded.adapters,
+      configuration: loaded.configuration,
+      log,
+      onChange: () => gateway.remote.twin.report('shadow', reportedShadow(shadows)),
+    });
+    addShadowMethods(methods, shadows);
+    shadows.attach(gateway);
     await using api = await startApiServer(config.api.listen, {
       health: () => {
         const problems = gateway.problems();
