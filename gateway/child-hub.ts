@@ -16,13 +16,22 @@ export interface ChildHub extends AsyncDisposable {
   readonly exited: Promise<void>;
 }
 
+export interface ChildHubOptions {
+  readonly folder: string;
+  readonly port: number;
+  /** Ports for services; absent or false: none. */
+  readonly https?: number | false;
+  readonly amqp?: number | false;
+  readonly policies?: string | undefined;
+}
+
 /** Runs the embedded hub as a process of its own: it may crash or be upgraded without the gateway, and costs its own memory. */
-export async function startChildHub(
-  options: { folder: string; port: number; host?: readonly string[] },
-  signal: AbortSignal,
-): Promise<ChildHub> {
-  const hosts = (options.host ?? []).flatMap((name) => ['--host', name]);
-  const args = [entryPoint('../hub/main.ts'), '--data', options.folder, '--mqtt', String(options.port), ...hosts];
+export async function startChildHub(options: ChildHubOptions, signal: AbortSignal): Promise<ChildHub> {
+  const { folder, https, amqp, policies } = options;
+  const more = Object.entries({ https, amqp, policies }).flatMap(([flag, value]) =>
+    value === undefined || value === false ? [] : [`--${flag}`, String(value)],
+  );
+  const args = [entryPoint('../hub/main.ts'), '--data', folder, '--mqtt', String(options.port), ...more];
   // The hub ends when its stdin closes, so it can never outlive us, not even after kill -9.
   // A group of its own: Ctrl-C must reach us alone, so that what is on its way still arrives there.
   const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'], detached: true });

@@ -22,12 +22,17 @@ export async function openHubLink({ kind: name, settings }: DestinationConfig, c
 }
 
 /** Runs the embedded hub as a child process and joins it like any other hub: same client, same protocol. */
-async function openEmbedded({ data, port, compression }: EmbeddedHub, context: HubContext, signal: AbortSignal): Promise<HubLink> {
+async function openEmbedded(
+  { data, port, compression, https, amqp, policies }: EmbeddedHub,
+  context: HubContext,
+  signal: AbortSignal,
+): Promise<HubLink> {
   const folder = context.resolve(data);
   const { createDevice, connectionString } = await import('../hub/access.ts');
   const { hubFiles } = await import('../hub/folder.ts');
   const stopping = new AbortController();
-  let hub = await startChildHub({ folder, port }, signal);
+  const services = { https, amqp, policies: policies === undefined ? undefined : context.resolve(policies) };
+  let hub = await startChildHub({ folder, port, ...services }, signal);
   // A hub that crashed is started again, on the port it had, when the forwarder next tries to connect.
   let alive = true;
   const watch = (): void => {
@@ -50,7 +55,7 @@ async function openEmbedded({ data, port, compression }: EmbeddedHub, context: H
     where: `embedded, localhost:${hub.port}`,
     async connect(abort) {
       if (!alive && !stopping.signal.aborted) {
-        hub = await startChildHub({ folder, port: hub.port }, abort);
+        hub = await startChildHub({ folder, port: hub.port, ...services }, abort);
         watch();
         context.log.warn({ port: hub.port }, 'the embedded hub had ended and was started again');
       }

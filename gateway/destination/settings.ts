@@ -6,10 +6,15 @@ import { Selection } from './selection.ts';
 
 const encodingNames = encodings.map(({ name }) => name) as [string, ...string[]];
 
+const servicePort = z.union([z.int().min(0).max(65535), z.literal(false)], { error: 'a port, 0 for a free one, or false' });
+
 /** Settings of the hub that the gateway brings itself. */
 export const EmbeddedHub = z.strictObject({
   data: z.string().default('./data/hub').describe('Folder of the embedded hub'),
   port: z.int().min(0).max(65535).default(8883).describe('Its MQTT port; 0 takes a free one'),
+  https: servicePort.default(0).describe('Port of its REST API, for dragoman hub twin and for services; 0 takes a free one, false: none'),
+  amqp: servicePort.default(false).describe('Port of its AMQP side, for services; 0 takes a free one, false: none'),
+  policies: z.string().min(1).optional().describe('File with shared access policies and keys, for set-ups that can be repeated'),
   compression: z.enum(['none', 'zstd']).default('none'),
 });
 export type EmbeddedHub = z.output<typeof EmbeddedHub>;
