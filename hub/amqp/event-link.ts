@@ -32,6 +32,9 @@ export function serveEvents(
   const give = (): void => {
     scheduled = false;
     if (over || !sender.is_open() || !sender.sendable() || waitingBytes() > congestedBytes) return;
+    // Asked before: what comes meanwhile is behind it.
+    const last = events.locate(partition, 'latest');
+    if (last <= after) return;
     const messages = events.read(partition, after, batch);
     for (const event of messages) {
       if (!sender.sendable()) return;
@@ -39,8 +42,9 @@ export function serveEvents(
       sender.send(metrics ? ({ ...message, delivery_annotations: metricsOf(events, partition) } as Message) : message);
       after = event.sequenceNumber;
     }
-    // What is left gets its turn behind what others have to do.
-    if (messages.length > 0) schedule();
+    // What is left gets its turn behind what others have to do. When nothing is, the search never goes over these again: they are of other partitions.
+    if (messages.length === batch) schedule();
+    else after = Math.max(after, last);
   };
   const schedule = (): void => {
     if (scheduled || over) return;

@@ -55,7 +55,7 @@ export async function runHub(options: RunOptions, command: Command): Promise<voi
         : [`rest     https://${hub.names[0]}:${hub.httpsPort}  (dragoman hub connection-string --policy service${data})`]),
       ...(hub.amqpPort === undefined
         ? []
-        : [`amqp     amqps://${hub.names[0]}:${hub.amqpPort}  (… --policy service --amqp, and --events for telemetry)`]),
+        : [`amqp     amqps://${hub.names[0]}:${hub.amqpPort}  (… --policy service --messages, and --events for telemetry)`]),
       `dps      ${hub.names[0]}:${hub.mqttPort}, id scope ${hub.idScope}`,
       `data     ${folder}`,
       `trust    ${hub.caFile ?? 'the CA that issued the given certificate'}`,

@@ -11,7 +11,7 @@ export function registerServiceCommands(hub: Command): void {
       '--policy <name>',
       'for a service, by this policy: iothubowner, service, device, registryRead, registryReadWrite or one of your own',
     )
-    .option('--amqp', 'with the port of AMQP, for SDKs that are told another port than 5671 this way')
+    .option('--messages', 'for messages to devices: with the port of AMQP, when that is not 5671')
     .option('--events', 'for the telemetry, as an event hub')
     .addHelpText(
       'after',

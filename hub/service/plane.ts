@@ -15,6 +15,8 @@ export interface ServicePlaneSettings {
   /** Undefined: every interface. */
   readonly listen: string | undefined;
   readonly certificate: ServerCertificate;
+  /** How long an AMQP client may take to show a token, milliseconds. Default 20 s. */
+  readonly tokenWithinMs?: number;
 }
 
 /** What services talk to: REST and AMQP. */
@@ -36,7 +38,7 @@ interface Listener extends AsyncDisposable {
 
 /** Starts what is wished. Rejects with HubError when a port that was named cannot be had. */
 export async function startServicePlane(core: HubCore, settings: ServicePlaneSettings, log: HubLog): Promise<ServicePlane> {
-  const { listen, certificate } = settings;
+  const { listen, certificate, tokenWithinMs } = settings;
   await using stack = new AsyncDisposableStack();
   const started: Listener[] = [];
   const start = async (kind: keyof typeof usualPorts, open: (port: number) => Promise<Listener>): Promise<number | undefined> => {
@@ -46,7 +48,11 @@ export async function startServicePlane(core: HubCore, settings: ServicePlaneSet
   };
   const httpsPort = await start('https', async (port) => (await import('./server.ts')).startRest(core, { port, listen, certificate }, log));
   const amqpPort = await start('amqp', async (port) =>
-    (await import('../amqp/server.ts')).startAmqp(core, { port, listen, certificate }, log),
+    (await import('../amqp/server.ts')).startAmqp(
+      core,
+      { port, listen, certificate, ...(tokenWithinMs !== undefined && { tokenWithinMs }) },
+      log,
+    ),
   );
   const running = stack.move();
   const close = (): Promise<void> => running.disposeAsync();

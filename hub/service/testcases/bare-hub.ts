@@ -17,7 +17,7 @@ export interface BareHub extends AsyncDisposable {
 }
 
 /** The service side of a hub, with no listener for devices. */
-export async function startBareHub(folder: string): Promise<BareHub> {
+export async function startBareHub(folder: string, options: { readonly tokenWithinMs?: number } = {}): Promise<BareHub> {
   const lines: string[] = [];
   const line = (fields: object, message: string): void => void lines.push(`${message} ${JSON.stringify(fields)}`);
   const log: HubLog = { debug: line, info: line, warn: line, error: line };
@@ -28,7 +28,7 @@ export async function startBareHub(folder: string): Promise<BareHub> {
   const isOurName = (host: string): boolean => host.toLowerCase().split(':')[0] === 'localhost';
   const core = new Core({ folder, db, policies, isOurName });
   store.onStored = () => core.events.stored();
-  const plane = await startServicePlane(core, { https: 0, amqp: 0, listen: '127.0.0.1', certificate }, log);
+  const plane = await startServicePlane(core, { https: 0, amqp: 0, listen: '127.0.0.1', certificate, ...options }, log);
   return {
     core,
     plane,
