@@ -318,25 +318,33 @@ export class MqttConnection implements Speaker {
     if (wanted.size > maxSubscriptions || packet.subscriptions.length > maxSubscriptions) {
       throw new ProtocolViolation('too-many-subscriptions', `more than ${maxSubscriptions} subscriptions on one connection`);
     }
-    this.#remember(wanted);
-    this.#send({
-      cmd: 'suback',
-      messageId: packet.messageId as number,
-      granted: packet.subscriptions.map(({ qos }) => (qos === 0 ? 0 : 1)),
+    const granted = packet.subscriptions.map(({ qos }) => (qos === 0 ? 0 : 1));
+    this.#remember(wanted, () => {
+      this.#send({ cmd: 'suback', messageId: packet.messageId as number, granted });
+      role.listening();
     });
-    role.listening();
   }
 
   #unsubscribe(packet: IUnsubscribePacket): void {
     const wanted = new Map(this.#subscriptions);
     for (const topic of packet.unsubscriptions) wanted.delete(topic);
-    this.#remember(wanted);
-    this.#send({ cmd: 'unsuback', messageId: packet.messageId as number } as Packet);
+    this.#remember(wanted, () => this.#send({ cmd: 'unsuback', messageId: packet.messageId as number } as Packet));
   }
 
-  #remember(subscriptions: Subscriptions): void {
-    if (!this.#clean) this.#role?.session?.save(subscriptions);
+  /** `answer` goes out when it is on disk. */
+  #remember(subscriptions: Subscriptions, answer: () => void): void {
     this.#subscriptions = subscriptions;
+    const session = this.#clean ? undefined : this.#role?.session;
+    if (!session) {
+      answer();
+      return;
+    }
+    session.save(subscriptions).then(
+      () => {
+        if (!this.#end) answer();
+      },
+      (error: Error) => this.close({ code: 'hub-failed', reason: error.message, bad: true }),
+    );
   }
 
   #send(packet: Packet): void {

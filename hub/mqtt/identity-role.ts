@@ -3,7 +3,7 @@ import type { Feature, IdentityLink } from '../core/links.ts';
 import type { Identity } from '../registry.ts';
 import { dropSession, loadSession, saveSession } from '../sessions.ts';
 import type { TwinAnswer } from '../twins.ts';
-import type { Role, Speaker, TelemetryTopic } from './role.ts';
+import type { KeptSession, Role, Speaker, TelemetryTopic } from './role.ts';
 import { featureFilters, parseRequestTopic, parseTelemetryTopic, quietFilters, topicRoot } from './topics.ts';
 
 /** A device or module that is connected: what it publishes, and what the hub sends it. */
@@ -11,7 +11,7 @@ export class IdentityRole implements Role, IdentityLink {
   readonly id: string;
   readonly generationId: string;
   readonly expiresMs: number | undefined;
-  readonly session: NonNullable<Role['session']>;
+  readonly session: KeptSession;
   readonly #identity: Identity;
   readonly #core: Core;
   readonly #speaker: Speaker;
@@ -27,10 +27,14 @@ export class IdentityRole implements Role, IdentityLink {
     this.#speaker = speaker;
     this.#root = topicRoot(identity);
     this.#filters = featureFilters(identity);
-    const { db } = core;
+    const { db, commits } = core;
     this.session = {
-      load: () => loadSession(db, identity.id),
-      save: (subscriptions) => saveSession(db, identity.id, subscriptions),
+      load: () => {
+        // What the connection before subscribed to a moment ago counts.
+        commits.flush();
+        return loadSession(db, identity.id);
+      },
+      save: (subscriptions) => commits.run(() => saveSession(db, identity.id, subscriptions)),
       drop: () => dropSession(db, identity.id),
     };
   }

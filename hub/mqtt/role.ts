@@ -17,6 +17,14 @@ export interface Speaker {
   close(end: { readonly code: string; readonly reason: string; readonly bad: boolean }): void;
 }
 
+/** What an identity subscribed to, from one connection to the next. */
+export interface KeptSession {
+  load(): Subscriptions | undefined;
+  /** Resolves when it is on disk; calls resolve in their order. */
+  save(subscriptions: Subscriptions): Promise<void>;
+  drop(): void;
+}
+
 /** What an accepted client is: an identity of the hub, or a device that asks the provisioning service. */
 export interface Role {
   /** For the log: `gw-1`, `gw-1/filter`. */
@@ -24,7 +32,7 @@ export interface Role {
   /** When its proof ends, epoch milliseconds. */
   readonly expiresMs: number | undefined;
   /** Undefined: nothing is remembered from one connection to the next. */
-  readonly session: { load(): Subscriptions | undefined; save(subscriptions: Subscriptions): void; drop(): void } | undefined;
+  readonly session: KeptSession | undefined;
   /** Undefined: telemetry may not be published there. */
   telemetry(topic: string): TelemetryTopic | undefined;
   /** Does with any other message what it is for; false: nothing may be published there. */
