@@ -432,7 +432,7 @@ describe('a renewal of the token', () => {
     const peer = await startPeer();
     const state = serveTwin(peer);
     state.desired = { a: 1, gone: 1, $version: 1 };
-    const { control } = await sessionWith(peer, { tokenLifetime: 1_500 });
+    const { control } = await sessionWith(peer, { tokenLifetime: 2_500 });
     const seen: TwinObject[] = [];
     control.onDesired((patch) => void seen.push(patch));
     control.onMethod(async () => ({ status: 200 }));
@@ -455,7 +455,7 @@ describe('a renewal of the token', () => {
 
   test('waits for a method and a message at work', async () => {
     const peer = await startPeer();
-    const { control } = await sessionWith(peer, { tokenLifetime: 1_000 });
+    const { control } = await sessionWith(peer, { tokenLifetime: 2_500 });
     const finish = Promise.withResolvers<void>();
     const seen: (string | undefined)[] = [];
     control.onMethod(async () => {
@@ -470,7 +470,7 @@ describe('a renewal of the token', () => {
     method(peer, 'slow', '1');
     command(peer, 'c-1', 11);
     command(peer, 'c-2', 12);
-    await settled(1_000);
+    await settled(2_400);
     expect(peer.events).not.toContain('disconnect');
     finish.resolve();
     await peer.until(() => peer.events.includes('disconnect'));
@@ -488,7 +488,7 @@ describe('a renewal of the token', () => {
     const peer = await startPeer();
     const state = serveTwin(peer);
     state.desired = { a: 1, $version: 8 };
-    const session = await sessionWith(peer, { tokenLifetime: 1_000 });
+    const session = await sessionWith(peer, { tokenLifetime: 2_500 });
     session.control.onDesired(() => {});
     await session.control.twin();
     state.desired = { $version: 1 };

@@ -71,7 +71,7 @@ export class Requests<Wire> {
 
   /** Resolves when every request that is on a wire was answered, or after `withinMs`. */
   async drained(withinMs: number): Promise<void> {
-    if (![...this.#waiting.values()].some(({ on }) => on !== undefined)) return;
+    if (this.#idle) return;
     const drained = Promise.withResolvers<void>();
     this.#drained = drained;
     const enough = setTimeout(drained.resolve, withinMs);
@@ -102,7 +102,12 @@ export class Requests<Wire> {
     if (!request) return undefined;
     clearTimeout(request.timer);
     this.#waiting.delete(rid);
-    if (![...this.#waiting.values()].some(({ on }) => on !== undefined)) this.#drained?.resolve();
+    if (this.#drained && this.#idle) this.#drained.resolve();
     return request;
+  }
+
+  /** Nothing is on a wire. */
+  get #idle(): boolean {
+    return ![...this.#waiting.values()].some(({ on }) => on !== undefined);
   }
 }

@@ -114,8 +114,9 @@ export class AzureSession implements HubSession {
   }
 
   async #renew(): Promise<void> {
+    await this.control.quiet(quietMs);
     this.#sends.pause();
-    await Promise.all([this.#sends.drained(), this.control.quiet(quietMs)]);
+    await this.#sends.drained();
     const old = this.#link;
     if (this.#end || !old) return;
     this.#link = undefined;

@@ -4,11 +4,11 @@ import type { CloudMessage, HubControl, HubTwin, MethodCall, MethodResult, TwinO
 import { type Answer, isObject, parseJson } from '../answer.ts';
 import type { Incoming, Link } from '../link.ts';
 import { Requests } from '../requests.ts';
+import { deepest, isDeeper } from './depth.ts';
 import { Desired, type Section } from './desired.ts';
 import { filters, type Inbound, parseInbound } from './inbound.ts';
 import { Messages } from './messages.ts';
 import { answer, answerTo, type MethodAnswer, type MethodHandler, methodCall } from './methods.ts';
-import { deepest, isDeeper } from './patch.ts';
 import { twinFailure, twinOf } from './twin-answer.ts';
 
 export interface ControlOptions {
@@ -144,8 +144,8 @@ export class Control implements HubControl {
   #want(filter: string, qos: 0 | 1): void {
     if (this.#wanted.has(filter) || this.#end) return;
     this.#wanted.set(filter, qos);
-    // A request must not overtake this: the answer, or a notice behind it, would be sent to nobody.
-    this.#requests.pause();
+    // A request must not overtake these: its answer, or a notice behind it, would be sent to nobody.
+    if (isOfTwin(filter)) this.#requests.pause();
     if (this.#link) void this.#subscribe(this.#link, filter, qos);
   }
 
@@ -158,15 +158,18 @@ export class Control implements HubControl {
     } catch (error) {
       if (link !== this.#link || error instanceof NotConnectedError) return;
       this.#options.log.warn({ err: error }, 'the hub does not let us listen');
-      const { message } = error as Error;
-      if (filter === filters.answers || filter === filters.desired)
-        this.#requests.refuse(new NotConnectedError('hub-subscription', message, { retry: 'after-fix', cause: error }));
+      this.#wanted.delete(filter);
+      if (isOfTwin(filter)) {
+        const reason = new NotConnectedError('hub-subscription', (error as Error).message, { retry: 'after-fix', cause: error });
+        this.#requests.refuse(reason);
+      }
+      this.#proceed();
     }
   }
 
   /** Lets requests go as soon as their answers would be heard. */
   #proceed(): void {
-    const needed = [filters.answers, filters.desired].filter((filter) => this.#wanted.has(filter));
+    const needed = [...this.#wanted.keys()].filter(isOfTwin);
     if (this.#link && needed.length > 0 && needed.every((filter) => this.#granted.has(filter))) this.#requests.resume(this.#link);
   }
 
@@ -288,3 +291,5 @@ export class Control implements HubControl {
     this.#messages.take({ topic, message: { id, body, properties }, acknowledge: () => link.acknowledge(packetId) });
   }
 }
+
+const isOfTwin = (filter: string): boolean => filter === filters.answers || filter === filters.desired;

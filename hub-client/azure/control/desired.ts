@@ -1,5 +1,5 @@
+import { diffPatch, mergePatch } from '../../../twin/patch.ts';
 import type { TwinObject } from '../../contract.ts';
-import { merged, patchBetween } from './patch.ts';
 
 /** Desired properties with their version. */
 export type Section = TwinObject & { readonly $version: number };
@@ -27,6 +27,8 @@ export class Desired {
   /** Notices that have to wait, in order of version. */
   #early: Section[] = [];
   #held = false;
+  /** A document that came while notices were held. */
+  #late: Section | undefined;
 
   constructor(options: DesiredOptions) {
     this.#options = options;
@@ -54,7 +56,10 @@ export class Desired {
     this.#held = true;
     setImmediate(() => {
       this.#held = false;
-      this.#release();
+      const late = this.#late;
+      this.#late = undefined;
+      if (late) this.caughtUp(late);
+      else this.#release();
     });
     return { ...this.#known.section, $version: this.#known.version };
   }
@@ -63,9 +68,13 @@ export class Desired {
   caughtUp(section: Section): boolean {
     const { $version, ...rest } = section;
     if (!this.#known || $version < this.#known.version) return false;
+    if (this.#held) {
+      this.#late = section;
+      return true;
+    }
     const before = this.#known;
     this.#known = { version: $version, section: rest };
-    if ($version > before.version) this.#options.give({ ...patchBetween(before.section, rest), $version });
+    if ($version > before.version) this.#options.give({ ...diffPatch(before.section, rest), $version });
     this.#release();
     return true;
   }
@@ -81,7 +90,7 @@ export class Desired {
       this.#early.shift();
       if (next.$version <= this.#known.version) continue;
       const { $version, ...patch } = next;
-      this.#known = { version: $version, section: merged(this.#known.section, patch) };
+      this.#known = { version: $version, section: mergePatch(this.#known.section, patch) };
       this.#options.give(next);
     }
   }

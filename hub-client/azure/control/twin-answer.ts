@@ -1,8 +1,8 @@
 import { GatewayError, NotConnectedError } from '../../../model/error.ts';
 import type { HubTwin } from '../../contract.ts';
 import { type Answer, errorText, isObject, parseJson } from '../answer.ts';
+import { deepest, isDeeper } from './depth.ts';
 import type { Section } from './desired.ts';
-import { deepest, isDeeper } from './patch.ts';
 
 /** Reads the answer to a GET. Throws what `twinFailure` makes of another, NotConnectedError `hub-twin` when it cannot be read. */
 export function twinOf(answer: Answer, at: string): HubTwin {

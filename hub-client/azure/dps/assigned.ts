@@ -27,17 +27,27 @@ export async function openAssigned<Opened>(
   const ca = settings.ca === undefined ? registration.ca : await readRoot(settings.ca, context);
   const kept = await keptAssignment(registration, context);
   const assignment = kept ?? (await provision(registration, settings, context, signal));
-  try {
-    const opened = await open(identityOf(assignment, registration, ca));
+  const attempt = async (where: Assignment): Promise<Opened> => {
+    const opened = await open(identityOf(where, registration, ca));
     refusals.accepted(context.stateFolder);
     return opened;
+  };
+  try {
+    return await attempt(assignment);
   } catch (error) {
     if (!speaksAgainstAssignment(error) || !refusals.refused(context.stateFolder)) throw error;
-    const other = await assignedElsewhere(assignment, error as GatewayError, () => provision(registration, settings, context, signal));
-    context.log.warn({ hub: other.hub, device: other.deviceId, before: assignment.hub }, 'Device Provisioning assigned another hub');
-    const opened = await open(identityOf(other, registration, ca));
-    refusals.accepted(context.stateFolder);
-    return opened;
+    const refusal = error as GatewayError;
+    const now = await provision(registration, settings, context, signal).catch((other: unknown) => {
+      // Without the service nothing is known; what it says, a person can act on.
+      throw other instanceof NotConnectedError ? refusal : other;
+    });
+    const isSame = now.hub === assignment.hub && now.deviceId === assignment.deviceId;
+    if (!isSame)
+      context.log.warn({ hub: now.hub, device: now.deviceId, before: assignment.hub }, 'Device Provisioning assigned another hub');
+    // The same one is worth a try, too: a device that was deleted there has just been made again.
+    return await attempt(now).catch((again: unknown) => {
+      throw isSame && speaksAgainstAssignment(again) ? confirmed(again as GatewayError) : again;
+    });
   }
 }
 
@@ -54,16 +64,11 @@ export async function provision(
   return assignment;
 }
 
-/** Throws when there is no other: what the hub said, or what Device Provisioning says, whichever a person can act on. */
-async function assignedElsewhere(before: Assignment, refusal: GatewayError, ask: () => Promise<Assignment>): Promise<Assignment> {
-  const after = await ask().catch((error: unknown) => {
-    throw error instanceof NotConnectedError ? refusal : error;
-  });
-  if (after.hub !== before.hub || after.deviceId !== before.deviceId) return after;
-  const { code, message, retry, hint, cause } = refusal;
+/** The refusal, with what Device Provisioning had to say about it. */
+function confirmed({ code, message, retry, hint, cause }: GatewayError): GatewayError {
   const text = `${message} Device Provisioning was asked again and names the same hub and device.`;
-  const Kind = refusal instanceof NotConnectedError ? NotConnectedError : GatewayError;
-  throw new Kind(code, text, { retry, cause, ...(hint !== undefined && { hint }) });
+  const options = { retry, cause, ...(hint !== undefined && { hint }) };
+  return code === 'hub-unreachable' ? new NotConnectedError(code, text, options) : new GatewayError(code, text, options);
 }
 
 function identityOf({ hub, deviceId }: Assignment, { proof }: Registration, ca: string | undefined): Identity {

@@ -1,8 +1,9 @@
 import { connectAsync } from 'mqtt';
 import type { ControlBench } from '../../../test/contract/hub-control.ts';
 import { startMosquitto } from '../../../test/support/mosquitto.ts';
+import { mergePatch } from '../../../twin/patch.ts';
 import type { TwinObject } from '../../contract.ts';
-import { merged } from '../control/patch.ts';
+
 import { type AzureSettings, azure } from '../definition.ts';
 import { benchDevice } from './embedded-bench.ts';
 import { ridOf } from './twin-script.ts';
@@ -31,7 +32,7 @@ export async function mosquittoBench(): Promise<{ bench: ControlBench<AzureSetti
         service.publish(`$iothub/twin/res/413/?$rid=${rid}`, '{"errorCode":413001,"message":"too large"}');
         return;
       }
-      reported = merged(reported, JSON.parse(body.toString()));
+      reported = mergePatch(reported, JSON.parse(body.toString()));
       reportedVersion++;
       service.publish(`$iothub/twin/res/204/?$rid=${rid}&$version=${reportedVersion}`, '');
     } else {
@@ -46,7 +47,7 @@ export async function mosquittoBench(): Promise<{ bench: ControlBench<AzureSetti
       settings,
       shortLived: { ...settings, tokenLifetime: 1_500 },
       async desire(patch) {
-        desired = merged(desired, patch);
+        desired = mergePatch(desired, patch);
         desiredVersion++;
         const body = JSON.stringify({ ...patch, $version: desiredVersion });
         await service.publishAsync(`$iothub/twin/PATCH/properties/desired/?$version=${desiredVersion}`, body);
