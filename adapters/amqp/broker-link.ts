@@ -6,6 +6,9 @@ import { type Incoming, Inflow } from './inflow.ts';
 import { type AmqpError, type Connection, type EventContext, rhea, type Session } from './library.ts';
 import type { BrokerSettings } from './settings.ts';
 
+/** Deliveries that rhea can hold in one session; RabbitMQ 3 sends up to twice what was granted, and beyond 2048 rhea fails for good. */
+const sessionBuffer = 8_192;
+
 /** A larger message is refused, and with it its link, for a while. */
 export const maxMessageBytes = 16 * 2 ** 20;
 
@@ -79,7 +82,7 @@ export class BrokerLink {
 
   #open(): void {
     const { connection, settings } = this.#context;
-    const session = connection.create_session();
+    const session = connection.create_session(sessionBuffer);
     const late = setTimeout(() => failed('does not answer', undefined), settings.timeout);
     session.begin();
     const receiver = session.open_receiver(this.#attach());

@@ -69,7 +69,7 @@ export class Inflow {
     this.#options = options;
     this.#receiver = options.receiver;
     this.#window = Math.min(options.credit, firstCredit);
-    const { isAborted } = receiveRaw(options.session, options);
+    const { isAborted } = receiveRaw(options.session, options.receiver, options);
     options.receiver.on('message', (context: unknown) => this.#arrived(context as EventContext, isAborted()));
   }
 

@@ -101,6 +101,8 @@ points:
     await vi.waitFor(async () => expect((await queued()).messageCount, gateway.output()).toBe(0), { timeout: 30_000, interval: 250 });
     await vi.waitFor(() => expect(counted().size).toBe(messages), { timeout: 30_000, interval: 500 });
     expect(counted().has(String(first + BigInt(messages - 1)))).toBe(true);
+    // A healthy gateway is silent.
+    expect(gateway.output().split('\n').slice(5).join('\n').trim()).toBe('');
     await connection.close();
   }, 120_000);
 });
