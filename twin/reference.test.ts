@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { checkPatch, checkSection } from './limits.ts';
+import { checkPatch, checkSection, sectionSize } from './limits.ts';
 import { diffPatch, fullReplaceNotice, mergePatch } from './patch.ts';
 import { sameJson, type TwinObject } from './section.ts';
 import { splitPatch } from './split-patch.ts';
@@ -120,7 +120,13 @@ test('a patch in parts does what it does as a whole, and never needs more room t
     fc.property(section, section, fc.integer({ min: 40, max: 200 }), (before, after, maxBytes) => {
       const change = diffPatch(before, after);
       const parts = splitPatch(before, change, maxBytes);
-      expect(sameJson(parts.reduce(mergePatch, before), after)).toBe(true);
+      let [reached, largest] = [before, 0];
+      for (const part of parts) {
+        reached = mergePatch(reached, part);
+        largest = Math.max(largest, sectionSize(reached));
+      }
+      expect(sameJson(reached, after)).toBe(true);
+      expect(largest).toBeLessThanOrEqual(Math.max(sectionSize(before), sectionSize(after)));
       const indivisible = Math.max(0, ...leavesOf(change).map(([path, value]) => JSON.stringify(build([[path, value]])).length));
       for (const part of parts) expect(sizeOf(part)).toBeLessThanOrEqual(Math.max(maxBytes, indivisible + 40));
     }),
