@@ -5,6 +5,10 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { putEnrollment } from '../../hub/dps/enrollments.ts';
+import { silentLog } from '../../hub/log.ts';
+import { openRegistry } from '../../hub/registry.ts';
+import { startHub } from '../../hub/server.ts';
 import { memberKey } from '../../hub-client/azure/dps/group-key.ts';
 import { assigned, assigning, serveDps } from '../../hub-client/azure/testcases/dps-script.ts';
 import { startStrictPeer } from '../../hub-client/azure/testcases/strict-peer.ts';
@@ -102,6 +106,20 @@ hub:
   expect(problems).toEqual([]);
   expect(config).toMatchObject({ gateway: 'gw-leeds-1', path: 'candyco/leeds' });
   expect(existsSync(inBox('mappings'))).toBe(true);
+});
+
+test('an empty box finds the embedded hub, and the first run needs no provisioning', async () => {
+  using hubFolder = tempFolder();
+  await using hub = await startHub({ folder: hubFolder.path, mqttPort: 0, dpsScope: '0ne00AA11BB', log: silentLog });
+  {
+    using db = openRegistry(hubFolder.path);
+    putEnrollment(db, { id: 'line-1', kind: 'group', attestation: { type: 'symmetricKey', primaryKey: key } });
+  }
+  const call = { idScope: hub.idScope, groupKeyFile: put('group', key), endpoint: `localhost:${hub.mqttPort}`, ca: hub.caFile! };
+  const { code, out, err } = await run({ ...call, gateway: 'Box-9', file: inBox('dragoman.yaml') });
+  expect([out, err, code]).toEqual([expect.stringContaining(`localhost:${hub.mqttPort} takes the device`), '', 0]);
+  expect(hub.core.identities.get({ deviceId: 'box-9' })?.status).toBe('enabled');
+  expect((await loadConfig(inBox('dragoman.yaml'))).config?.gateway).toBe('Box-9');
 });
 
 test('the key of a group does not come onto the box, only the one derived for it', async () => {
