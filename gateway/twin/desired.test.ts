@@ -90,6 +90,34 @@ test('never two at once, in the order of versions, and the newest of those that 
   expect(order).toEqual(['a=1@2', 'c=1@4', 'b=2@5', 'a=3@7']);
 });
 
+test('a section that is back to what it was, while the change is being applied over a link that is gone, is applied once more', async () => {
+  using folder = tempFolder();
+  const hub = new MemoryHub();
+  hub.patchDesired({ a: 'old' });
+  await using agent = hastyAgent(folder.path);
+  let release = (): void => {};
+  const a = recorder(async ({ value }) => {
+    if (value === 'new') {
+      await new Promise<void>((resolve) => {
+        release = resolve;
+      });
+    }
+    return { status: 'applied' };
+  });
+  agent.section('a', a);
+  const link = hub.connect();
+  await agent.attach(link, link.signal);
+  await answered(hub, 'a', 2);
+  hub.patchDesired({ a: 'new' });
+  await expect.poll(() => a.calls.length, { interval: 2 }).toBe(2);
+  link.cut();
+  hub.patchDesired({ a: 'old' });
+  await agent.attach(hub.connect());
+  release();
+  await answered(hub, 'a', 4);
+  expect(a.calls.map(({ value }) => value)).toEqual(['old', 'new', 'old']);
+});
+
 test('a lane of its own does not wait for the others', async () => {
   using folder = tempFolder();
   const hub = new MemoryHub();

@@ -124,7 +124,7 @@ describe('never lost', () => {
 
   test('an answer over a link that was replaced proves nothing', async () => {
     using folder = tempFolder();
-    await using agent = hastyAgent(folder.path);
+    await using agent = hastyAgent(folder.path, { patchEveryMs: 30 });
     const old = new MemoryHub().connect();
     let answer = (): void => {};
     const sent = new Promise<void>((resolve) => {
@@ -139,9 +139,8 @@ describe('never lost', () => {
     await agent.attach(old);
     await sent;
     const hub = new MemoryHub();
-    const attached = agent.attach(hub.connect());
+    await agent.attach(hub.connect());
     answer();
-    await attached;
     await hub.until((reported) => reported.a === 1);
   });
 
