@@ -164,6 +164,28 @@ describe('@azure/event-hubs', () => {
     expect(numbers).toEqual(Array.from({ length: count }, (_, n) => n));
   });
 
+  test('tells with each event what the last one of the partition is', async () => {
+    const reader = client();
+    const { partitionIds, partition } = {
+      partitionIds: hub.core.events.partitionIds,
+      partition: (id: string) => hub.core.events.partition(id),
+    };
+    const id = partitionIds.find((found) => partition(found)?.empty === false) as string;
+    const last = Promise.withResolvers<unknown>();
+    const subscription = reader.subscribe(
+      id,
+      {
+        processEvents: async ([first], { lastEnqueuedEventProperties }) => first && last.resolve(lastEnqueuedEventProperties),
+        processError: async (error) => last.reject(error),
+      },
+      { startPosition: earliestEventPosition, trackLastEnqueuedEventProperties: true, maxWaitTimeInSeconds: 1 },
+    );
+    const { lastSequenceNumber: sequenceNumber, lastOffset: offset } = partition(id) ?? {};
+    expect(await last.promise).toMatchObject({ sequenceNumber, offset, enqueuedOn: expect.any(Date) });
+    await subscription.close();
+    await reader.close();
+  });
+
   test('a wrong key, a policy without the right, another name: refused with the reason', async () => {
     for (const [reader, code] of [
       [client('registryRead'), 'UnauthorizedError'],

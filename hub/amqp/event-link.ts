@@ -36,10 +36,10 @@ export function serveEvents(
     const last = events.locate(partition, 'latest');
     if (last <= after) return;
     const messages = events.read(partition, after, batch);
+    const annotations = metrics && messages.length > 0 ? { delivery_annotations: metricsOf(events, partition) } : {};
     for (const event of messages) {
       if (!sender.sendable()) return;
-      const message = eventToAmqp(event);
-      sender.send(metrics ? ({ ...message, delivery_annotations: metricsOf(events, partition) } as Message) : message);
+      sender.send({ ...eventToAmqp(event), ...annotations } as Message);
       after = event.sequenceNumber;
     }
     // What is left gets its turn behind what others have to do. When nothing is, the search never goes over these again: they are of other partitions.

@@ -1,5 +1,7 @@
+import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { tempFolder } from '../../test/support/temp.ts';
+import { signSas } from '../sas.ts';
 import { type BareHub, startBareHub } from './testcases/bare-hub.ts';
 import { Registry, redirectHttps, type Twin } from './testcases/sdk.ts';
 
@@ -159,16 +161,105 @@ describe('rights', () => {
 });
 
 describe('what no SDK sends', () => {
-  const call = (path: string, init: RequestInit = {}): Promise<Response> =>
-    fetch(`https://localhost:${hub.plane.httpsPort}${path}?api-version=2021-04-12`, init);
+  const call = (path: string, init: RequestInit = {}): Promise<Response> => fetch(`https://localhost:${hub.plane.httpsPort}${path}`, init);
+  const owner = (): Record<string, string> => ({ authorization: token('iothubowner'), 'content-type': 'application/json' });
+  const message = async (response: Response): Promise<string> => ((await response.json()) as { Message: string }).Message;
+
+  function token(policy: string, sr = 'localhost', seconds = 60): string {
+    const expiry = String(Math.floor(Date.now() / 1000) + seconds);
+    const signature = signSas(hub.core.policies.get(policy)?.primaryKey as string, sr, expiry);
+    return `SharedAccessSignature sr=${sr}&sig=${encodeURIComponent(signature)}&se=${expiry}&skn=${policy}`;
+  }
 
   test.for([
-    ['no token', '/devices/x', {}, 401, /^ErrorCode:IotHubUnauthorizedAccess;/],
-    ['an unknown address', '/nothing/here', {}, 404, /^ErrorCode:ResourceNotFound;this hub has no GET \/nothing\/here/],
-  ] as const)('%s', async ([, path, init, status, says]) => {
-    const response = await call(path, init);
-    expect(response.status).toBe(status);
+    ['no token', {}, /no Authorization header/],
+    ['a bearer token', { authorization: 'Bearer x' }, /not a SharedAccessSignature/],
+    ['an expired token', (): object => ({ authorization: token('iothubowner', 'localhost', -1) }), /the token expired .*check the clock/],
+    [
+      'a token for another hub',
+      (): object => ({ authorization: token('iothubowner', 'elsewhere') }),
+      /elsewhere, which is no name of this hub/,
+    ],
+    [
+      'a token for another device',
+      (): object => ({ authorization: token('iothubowner', 'localhost%2Fdevices%2Fother') }),
+      /for devices\/other, not for devices\/x/,
+    ],
+  ] as const)('%s', async ([, headers, says]) => {
+    const response = await call('/devices/x', { headers: (typeof headers === 'function' ? headers() : headers) as Record<string, string> });
+    expect(response.status).toBe(401);
     expect(response.headers.get('content-type')).toContain('application/json');
-    expect(((await response.json()) as { Message: string }).Message).toMatch(says);
+    expect(await message(response)).toMatch(says);
+  });
+
+  test('a token for one device opens its twin, too', async () => {
+    const response = await call('/twins/twin-1', { headers: { authorization: token('service', 'localhost%2Fdevices%2Ftwin-1') } });
+    expect(response.status).toBe(200);
+    expect(response.headers.get('etag')).toMatch(/^".+"$/);
+  });
+
+  test.for([
+    ['an unknown address', 'GET', '/nothing/here', undefined, 404, /^ErrorCode:ResourceNotFound;this hub has no GET/],
+    ['no JSON', 'PUT', '/devices/x', '{', 400, /^ErrorCode:ArgumentInvalid;/],
+    ['no body', 'PUT', '/devices/x', undefined, 400, /the request has no JSON body|ArgumentInvalid/],
+    ['a poisoned body', 'PATCH', '/twins/twin-1', '{"__proto__":{"a":1}}', 400, /ArgumentInvalid/],
+    ['another id than in the address', 'PUT', '/devices/x', '{"deviceId":"y"}', 400, /deviceId of the body is "y", of the address "x"/],
+    ['tags that are a list', 'PATCH', '/twins/twin-1', '{"tags":[1]}', 400, /tags: .*expected record/],
+    ['two wrong things', 'POST', '/devices', '[{"id":1,"importMode":"make"}]', 400, /0.id: .*, 0.importMode: /],
+    ['a broken address', 'GET', '/devices/%ff', undefined, 400, /ArgumentInvalid/],
+    ['a page size that is none', 'GET', '/devices?top=many', undefined, 400, /top is "many"/],
+    ['too much', 'PUT', '/devices/x', `"${'x'.repeat(1_100_000)}"`, 413, /at most 1024 KB/],
+    ['a message to nowhere', 'POST', '/messages/devicebound', 'x', 400, /no address of a device/],
+  ] as const)('%s', async ([, method, path, body, status, says]) => {
+    const response = await call(path, { method, headers: owner(), ...(body !== undefined && { body }) });
+    expect(response.status).toBe(status);
+    expect(await message(response)).toMatch(says);
+  });
+
+  test('any JSON at all is taken, or refused with a text; the hub never fails', async () => {
+    await registry.create({ deviceId: 'fuzz' });
+    const routes = [
+      ['PUT', '/devices/fuzz', { 'if-match': '*' }],
+      ['POST', '/devices', {}],
+      ['PUT', '/devices/fuzz/modules/m', {}],
+      ['PATCH', '/twins/fuzz', {}],
+      ['PUT', '/twins/fuzz', {}],
+      ['POST', '/twins/fuzz/methods', {}],
+      ['POST', '/devices/query', {}],
+    ] as const;
+    const known = fc.constantFrom(
+      'tags',
+      'properties',
+      'desired',
+      'id',
+      'importMode',
+      'authentication',
+      'symmetricKey',
+      'x509Thumbprint',
+      'status',
+      'methodName',
+      'payload',
+      'query',
+      'type',
+      'primaryKey',
+    );
+    const { tree } = fc.letrec<{ tree: unknown }>((tie) => ({
+      tree: fc.oneof(
+        { maxDepth: 4 },
+        fc.constantFrom('create', 'sas', 'selfSigned', 'enabled', 'SELECT * FROM devices', '', null, true, 0, 1e308),
+        fc.string(),
+        fc.dictionary(fc.oneof(known, fc.string()), tie('tree'), { maxKeys: 4 }),
+        fc.array(tie('tree'), { maxLength: 3 }),
+      ),
+    }));
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom(...routes), tree, async ([method, path, headers], body) => {
+        const response = await call(path, { method, headers: { ...owner(), ...headers }, body: JSON.stringify(body) });
+        expect(response.status).toBeLessThan(500);
+        if (response.status >= 300) expect(await message(response)).toMatch(/./);
+        else await response.arrayBuffer();
+      }),
+      { numRuns: 300 },
+    );
   });
 });

@@ -45,6 +45,7 @@ export async function startRest(core: HubCore, settings: RestSettings, log: HubL
     connectionTimeout: 0,
     forceCloseConnections: true,
     exposeHeadRoutes: false,
+    frameworkErrors: (error, _request, reply) => send(reply, clientFault(error) ?? refusal(500, 'ServerError', 'the hub failed')),
   }) as unknown as FastifyInstance<Server>;
   // Whatever it says it is: the API knows JSON only.
   app.addContentTypeParser('*', { parseAs: 'string' }, app.getDefaultJsonParser('error', 'error'));
@@ -73,8 +74,6 @@ export async function startRest(core: HubCore, settings: RestSettings, log: HubL
 
 function answerErrors(app: FastifyInstance<Server>, log: HubLog): void {
   const throttle = new LogThrottle();
-  const send = (reply: FastifyReply, { status, body }: Refusal): FastifyReply =>
-    reply.code(status).type('application/json; charset=utf-8').send(JSON.stringify(body));
   const unauthorized = (request: FastifyRequest, reason: string): Refusal => {
     const held = throttle.admit(request.ip);
     if (held !== undefined) {
@@ -98,6 +97,10 @@ function answerErrors(app: FastifyInstance<Server>, log: HubLog): void {
   app.setNotFoundHandler((request, reply) =>
     send(reply, refusal(404, 'ResourceNotFound', `this hub has no ${request.method} ${pathOnly(request)}`)),
   );
+}
+
+function send(reply: FastifyReply, { status, body }: Refusal): FastifyReply {
+  return reply.code(status).type('application/json; charset=utf-8').send(JSON.stringify(body));
 }
 
 /** What fastify finds wrong before a route sees it: no JSON, too long, a broken address. */

@@ -60,7 +60,7 @@ export const { Registry, Client } = require('azure-iothub') as {
   Registry: { fromConnectionString(text: string): Registry };
   Client: { fromConnectionString(text: string): Client };
 };
-export const { Message } = require('azure-iot-common') as {
+export const { Message } = require('azure-iot-device') as {
   Message: new (body: string) => Record<string, unknown> & { properties: { add(k: string, v: string): void } };
 };
 
