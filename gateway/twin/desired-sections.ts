@@ -19,9 +19,11 @@ export interface SectionsListener {
   answered(section: string, answer: Answer | undefined): void;
 }
 
-/** Of sections that nothing here is named after, so many are answered; the rest is only counted. */
+/** Of sections that nothing here is named after, so many are answered, briefly, where the name is short; the rest is only logged. */
 const maxStrangers = 16;
-const maxMessageLength = 400;
+const maxStrangerBytes = { name: 64, message: 120 };
+/** Answers of eight sections, and of strangers, stay within the room that is kept for answers. */
+const maxMessageBytes = 600;
 
 /**
  * The desired properties, by section (top-level key), and what became of each. Takes whole sections and merge patches in the order of their
@@ -144,14 +146,18 @@ export class DesiredSections {
   }
 
   #answerStranger(section: string, version: number): void {
-    if (!this.#strangers.has(section) && this.#strangers.size >= maxStrangers) {
+    const tooMany = !this.#strangers.has(section) && this.#strangers.size >= maxStrangers;
+    if (tooMany || Buffer.byteLength(section) > maxStrangerBytes.name) {
       const fields = { version, section: section.slice(0, 80) };
-      this.#log.warn(fields, 'a desired section is named after nothing here, as are many others; not answered');
+      this.#log.warn(
+        fields,
+        'a desired section is named after nothing here; the name is too long, or there are too many of them, to be answered',
+      );
       return;
     }
     this.#strangers.add(section);
     const names = [...this.#registered.keys()].sort().join(', ');
-    const message = clipped(`nothing here takes this section${names === '' ? '' : `; there is ${names}`}`);
+    const message = clipped(`nothing here takes this section${names === '' ? '' : `; there is ${names}`}`, maxStrangerBytes.message);
     this.#listener.answered(section, { version, status: 'refused', message });
   }
 
@@ -221,6 +227,12 @@ export class DesiredSections {
 
 const own = (object: TwinObject, key: string): unknown => (Object.hasOwn(object, key) ? object[key] : undefined);
 
-function clipped(message: string): string {
-  return message.length <= maxMessageLength ? message : `${message.slice(0, maxMessageLength).toWellFormed()}…`;
+/** Not in the middle of a character. */
+function clipped(message: string, maxBytes = maxMessageBytes): string {
+  const bytes = Buffer.from(message);
+  if (bytes.length <= maxBytes) return message;
+  return `${bytes
+    .subarray(0, maxBytes)
+    .toString('utf8')
+    .replace(/\uFFFD+$/u, '')}…`;
 }

@@ -183,6 +183,23 @@ describe('an answer', () => {
     await hub.until((reported) => Object.keys(reported.desired ?? {}).length === 0);
   });
 
+  test('to as many sections as there may be has its room, however much else is reported', async () => {
+    using folder = tempFolder();
+    const hub = new MemoryHub();
+    await using agent = hastyAgent(folder.path);
+    for (let n = 0; n < 30; n++) agent.report(`s${n}`, 'x'.repeat(1_000));
+    const names = Array.from({ length: 8 }, (_, n) => `section${n}`);
+    for (const name of names)
+      agent.section(
+        name,
+        recorder(() => ({ status: 'refused', message: '€'.repeat(1_000) })),
+      );
+    const strange = Array.from({ length: 100 }, (_, n) => [`${'x'.repeat(n)}${n}`, n] as const);
+    hub.patchDesired(Object.fromEntries([...strange, ...names.map((name) => [name, 1] as const)]));
+    await agent.attach(hub.connect());
+    await hub.until(({ desired }) => names.every((name) => Object.hasOwn((desired ?? {}) as object, name)));
+  });
+
   test('is short, whatever the applier says', async () => {
     using folder = tempFolder();
     const hub = new MemoryHub();
@@ -194,7 +211,8 @@ describe('an answer', () => {
     );
     await agent.attach(hub.connect());
     await answered(hub, 'a', 2);
-    expect(JSON.stringify(answers(hub)).length).toBeLessThan(500);
+    expect(Buffer.byteLength(JSON.stringify(answers(hub)))).toBeLessThan(700);
+    expect(JSON.stringify(answers(hub))).toContain('😀…');
   });
 
   test('to the same value sent again is given without applying again, unless it was not applied', async () => {
