@@ -30,7 +30,9 @@ export async function compareSnapshots(
   const names = [...new Set([...old.keys(), ...now.keys()])].toSorted();
   const files = names.flatMap((file) => {
     const [a, b] = [old.get(file), now.get(file)];
-    return a === b ? [] : [{ file, diff: unifiedDiff(file, a, b) }];
+    if (a === b) return [];
+    const covered = a === undefined ? coveredBy(file, old) : undefined;
+    return [{ file, diff: covered === undefined ? unifiedDiff(file, a, b) : unifiedDiff(file, old.get(covered), b, covered) }];
   });
   const [a, b] = [settingsText(before?.settings), settingsText(after.settings)];
   if (a !== b) files.push({ file: 'settings', diff: unifiedDiff('settings', a, b) });
@@ -39,6 +41,13 @@ export async function compareSnapshots(
 }
 
 const remoteFolder = 'remote/';
+
+/** A file that was sent and is new says most beside the local one of its name, which it stands in for. */
+function coveredBy(file: string, old: ReadonlyMap<string, string>): string | undefined {
+  if (!file.startsWith(remoteFolder)) return undefined;
+  const name = file.slice(remoteFolder.length);
+  return [...old.keys()].find((other) => !other.startsWith(remoteFolder) && other.split('/').at(-1) === name);
+}
 
 /** Texts by the name that people see: the path of a local file, `remote/NAME` for one that was sent. */
 async function filesOf(store: ConfigurationStore, snapshot: Snapshot | undefined): Promise<Map<string, string>> {

@@ -4,11 +4,11 @@ const context = 3;
 /** Beyond so many differences the rest is shown as replaced: a diff is for people. */
 const mostEdits = 400;
 
-/** Two texts as `diff -u` shows them; undefined stands for a file that is not there. Empty when they are equal. */
-export function unifiedDiff(name: string, before: string | undefined, after: string | undefined): string {
+/** Two texts as `diff -u` shows them; undefined stands for a file that is not there. Empty when they are equal. `old` is its name before. */
+export function unifiedDiff(name: string, before: string | undefined, after: string | undefined, old = name): string {
   if (before === after) return '';
   const edits = editsBetween(linesOf(before), linesOf(after));
-  const head = [`--- ${before === undefined ? '/dev/null' : `a/${name}`}`, `+++ ${after === undefined ? '/dev/null' : `b/${name}`}`];
+  const head = [`--- ${before === undefined ? '/dev/null' : `a/${old}`}`, `+++ ${after === undefined ? '/dev/null' : `b/${name}`}`];
   return `${[...head, ...hunks(edits)].join('\n')}\n`;
 }
 

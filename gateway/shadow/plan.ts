@@ -12,7 +12,7 @@ export interface PointPair {
   readonly runningPlace: number;
   readonly candidatePlace: number;
   readonly renamedFrom?: string;
-  /** What differs in the mapping itself: `byteOrder: CDAB -> ABCD`, `scale or meaning`. */
+  /** What differs in the mapping itself: `byteOrder: CDAB -> ABCD`, `its meaning`. */
   readonly changes: readonly string[];
 }
 
@@ -166,7 +166,7 @@ function changesOf(a: CompiledPoint, b: CompiledPoint): string[] {
     ...change('deadband', a.deadband?.width, b.deadband?.width),
     ...change('write', a.write && JSON.stringify(a.write), b.write && JSON.stringify(b.write)),
   ];
-  return said.length > 0 ? said : ['scale, enum, range or another key of its meaning'];
+  return said.length > 0 ? said : ['its meaning: scale, enum, range …'];
 }
 
 /** Deep enough for every adapter: their addresses are small plain objects. */

@@ -1,3 +1,4 @@
+import { decimalOf, parseDecimal, type Rational, subtract, toNumber } from '../../mappings/convert/rational.ts';
 import type { CompiledPoint, Converted } from '../../mappings/equipment.ts';
 import type { SampleState } from '../../model/sample.ts';
 import { statuses } from '../../model/status.ts';
@@ -130,13 +131,14 @@ export class PointComparison {
     if (apart) s.apart++;
     const bothGood = a.quality === 'good' && b.quality === 'good';
     if (bothGood) s.good++;
-    const otherValue = !sameValue(a.value, b.value);
+    const equal = sameValue(a.value, b.value);
     const otherQuality = a.quality !== b.quality;
     const otherStatus = (a.state?.status.code ?? 0) !== (b.state?.status.code ?? 0);
-    const gap = otherValue ? differenceOf(a, b) : numeric(a) === undefined ? undefined : 0;
+    const gap = equal ? (numeric(a) === undefined ? undefined : 0) : differenceOf(a, b);
+    // 5 as a double, as 64 bits and as a decimal are one value.
+    const otherValue = !equal && gap !== 0;
     if (gap !== undefined) this.#count(gap, a, b);
-    const excess =
-      otherQuality || otherStatus || (otherValue && (gap === undefined || Math.abs(gap) > (this.#tolerance ?? 0))) || this.#otherUnit;
+    const excess = otherQuality || otherStatus || (otherValue && (gap === undefined || this.#isBeyond(gap, a))) || this.#otherUnit;
     if (excess) {
       s.excess++;
       s.goodSinceExcess = 0;
@@ -151,6 +153,12 @@ export class PointComparison {
     s.lastDifferentMs = atMs;
     const largest = gap === undefined ? s.worst === null : Math.abs(gap) >= s.maxAbsolute;
     if (largest) s.worst = { atMs, running: shownReading(a), candidate: shownReading(b) };
+  }
+
+  /** 20.1 - 20 is a hair more than 0.1 in a double, and no excess. */
+  #isBeyond(gap: number, a: Converted): boolean {
+    const blur = this.#tolerance ? 1e-9 * this.#tolerance + 1e-14 * Math.abs(numeric(a) ?? 0) : 0;
+    return Math.abs(gap) > (this.#tolerance ?? 0) + blur;
   }
 
   #count(gap: number, a: Converted, b: Converted): void {
@@ -196,7 +204,6 @@ function numeric({ value, type }: Converted): number | undefined {
 
 /** Candidate minus running; undefined where that means nothing. Of lists of one length, the largest. */
 function differenceOf(a: Converted, b: Converted): number | undefined {
-  if (typeof a.value === 'bigint' && typeof b.value === 'bigint') return Number(b.value - a.value);
   if (Array.isArray(a.value) && Array.isArray(b.value)) {
     if (a.value.length !== b.value.length) return undefined;
     const each = a.value.map((one, i) =>
@@ -205,8 +212,15 @@ function differenceOf(a: Converted, b: Converted): number | undefined {
     const largest = Math.max(...each);
     return Number.isNaN(largest) ? undefined : largest;
   }
-  const [left, right] = [numeric(a), numeric(b)];
-  return left === undefined || right === undefined ? undefined : right - left;
+  if (typeof a.value === 'number' && typeof b.value === 'number') return b.value - a.value;
+  const [left, right] = [exactly(a), exactly(b)];
+  return left && right ? toNumber(subtract(right, left)) : undefined;
+}
+
+/** A double cannot tell 9007199254740993 from its neighbour. */
+function exactly({ value, type }: Converted): Rational | undefined {
+  if (typeof value === 'number' || typeof value === 'bigint') return decimalOf(value);
+  return type === 'decimal' && typeof value === 'string' ? parseDecimal(value) : undefined;
 }
 
 function sameValue(a: Value | undefined, b: Value | undefined): boolean {

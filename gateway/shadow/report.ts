@@ -171,11 +171,15 @@ function pointReport({ name, renamedFrom, changes, running, candidate }: PairFac
 
 const fewestForPattern = 3;
 
-/** A mistake in a mapping is mostly a constant: a factor of ten, an offset of 273.15. Said only where every pair agrees. */
+/**
+ * A mistake in a mapping is mostly a constant: a factor of ten, an offset of 273.15. Said only where every pair agrees; of a value that
+ * never moved both are constant, and nothing is known.
+ */
 function patternOf({ value, numbers, ratio, difference }: PointStatistics): Pick<PointReport, 'factor' | 'offset'> {
-  if (value === 0 || numbers < fewestForPattern) return {};
-  if (ratio && isConstant(ratio)) return { factor: rounded(ratio[0]) };
-  return difference && isConstant(difference) ? { offset: rounded(difference[0]) } : {};
+  if (value === 0 || numbers < fewestForPattern || !ratio || !difference) return {};
+  const [factor, offset] = [isConstant(ratio), isConstant(difference)];
+  if (factor === offset) return {};
+  return factor ? { factor: rounded(ratio[0]) } : { offset: rounded(difference[0]) };
 }
 
 function isConstant([low, high]: readonly [number, number]): boolean {

@@ -19,6 +19,14 @@ export function reportedShadow(service: ShadowService): Record<string, unknown> 
   );
 }
 
-function optional(values: Readonly<Record<string, number | undefined>>): Record<string, number> {
-  return Object.fromEntries(Object.entries(values).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])));
+/** A twin takes integers of 53 bits less one; anything beyond stands as text. */
+const largest = 4_503_599_627_370_495;
+
+function optional(values: Readonly<Record<string, number | undefined>>): Record<string, number | string> {
+  return Object.fromEntries(
+    Object.entries(values).flatMap(([key, value]) => {
+      if (value === undefined) return [];
+      return [[key, Math.abs(value) > largest ? value.toPrecision(6) : value]];
+    }),
+  );
 }
