@@ -176,7 +176,7 @@ test('kill -9 in the middle: every confirmed entry is there, and the chain is wh
   using folder = tempFolder();
   let confirmed = 0;
   for (let round = 0; round < 3; round++) {
-    const child = startChild(process.execPath, [join(import.meta.dirname, 'testing', 'append-for-ever.ts'), folder.path]);
+    const child = startChild(process.execPath, [join(import.meta.dirname, 'testcases', 'append-for-ever.ts'), folder.path]);
     await child.line(/^20 /);
     child.process.kill('SIGKILL');
     await child.exited;

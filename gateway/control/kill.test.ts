@@ -6,7 +6,7 @@ import { tempFolder } from '../../test/support/temp.ts';
 import { entriesOf } from '../audit/show.ts';
 import { verify } from '../audit/verify.ts';
 
-const script = join(import.meta.dirname, 'testing', 'write-until-killed.ts');
+const script = join(import.meta.dirname, 'testcases', 'write-until-killed.ts');
 
 /** Values that reached the machine, in order. */
 function watchWrites(simulator: ModbusSimulator): number[] {

@@ -5,7 +5,7 @@ import type { WriteResult } from '../../adapters/contract.ts';
 import type { Value } from '../../model/value.ts';
 import { tempFolder } from '../../test/support/temp.ts';
 import type { WriteRequest } from './contract.ts';
-import { FakeMachine } from './testing/fake-machine.ts';
+import { FakeMachine } from './testcases/fake-machine.ts';
 import { WritePath } from './write-path.ts';
 
 let folder: ReturnType<typeof tempFolder>;
