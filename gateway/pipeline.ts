@@ -136,7 +136,10 @@ export class Pipeline {
       return;
     }
     const index = s.add(point, now);
-    this.#nothingDueUntil = Math.min(this.#nothingDueUntil, now + Math.min(point.staleAfterMs, point.atLeastEveryMs ?? point.staleAfterMs));
+    this.#nothingDueUntil = Math.min(
+      this.#nothingDueUntil,
+      now + Math.min(point.staleAfterMs, point.atLeastEveryMs ?? point.staleAfterMs) - 1,
+    );
     this.#names.set(point.name, index);
     this.#shapes.push(readingShape(point.name, point.unit));
     this.#appeared.push(index);
@@ -265,7 +268,8 @@ export class Pipeline {
       this.counters.sampled++;
       this.#report(index, now);
     }
-    return s.qualities[index] === undefined ? now + atLeastEveryMs : s.reportedMono[index]! + atLeastEveryMs - 1;
+    // It is due at that very moment, a stale point only after it.
+    return (s.qualities[index] === undefined ? now : s.reportedMono[index]!) + atLeastEveryMs - 1;
   }
 
   #turnBad(index: number, state: SampleState, now: number): void {

@@ -49,7 +49,7 @@ const longFiles: Readonly<Record<string, string>> = {};
 const sources = filesMatching('**/*.ts');
 const topOf = (file: string): string => file.split('/')[0] ?? '';
 /** Tests, and what only tests need, may import anything. */
-const isTest = (file: string): boolean => file.endsWith('.test.ts') || file.includes('/testcases/');
+const isTest = (file: string): boolean => file.endsWith('.test.ts') || file.includes('/testcases/') || file.includes('/testing/');
 const isFree = (file: string): boolean => around.includes(topOf(file)) || !file.includes('/') || isTest(file);
 const product = sources.filter((file) => !isFree(file));
 /** The test of the import reader quotes imports of files that never were. */

@@ -34,7 +34,7 @@ describe('TypeScript that Node runs as it is', () => {
 });
 
 /** Libraries that the description of an adapter or a hub client may load; the protocol libraries come with `load()`. */
-const light = ['zod', 'yaml', 'commander'];
+const light = ['zod', 'yaml', 'commander', '@marcbachmann/cel-js'];
 
 /** Runs before the program; says on the last line of stderr what was loaded. */
 const hook = `
