@@ -189,7 +189,7 @@ describe('promotion', () => {
     await machine.close();
   });
 
-  test.for([
+  test.for<{ what: string; change: Record<string, string>; why: RegExp }>([
     {
       what: 'a difference beyond the rule',
       change: { level: 'at: holding 1, type: uint16, scale: 0.2' },
