@@ -17,6 +17,17 @@ test('depth is told without walking further', () => {
   expect([isDeeper(nested(64), 64), isDeeper(nested(65), 64), isDeeper(nested(20_000), 64)]).toEqual([false, true, true]);
 });
 
+test('nothing is given before the one who fetched had his turn, not by a document that was fetched for another reason either', async () => {
+  const given: number[] = [];
+  const desired = new Desired({ give: ({ $version }) => void given.push($version), missing: () => {} });
+  desired.fetched({ $version: 1 });
+  desired.notice({ $version: 2 });
+  desired.caughtUp({ a: 1, $version: 3 });
+  expect(given).toEqual([]);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(given).toEqual([3]);
+});
+
 test('whatever is lost, repeated or overtaken on the way, each version is given once, in order, and the sum is what the hub has', async () => {
   const patch = fc.dictionary(key, fc.oneof(fc.integer(), fc.constant(null), document), { maxKeys: 2 });
   const fate = fc.constantFrom('arrives', 'lost', 'twice', 'late');
