@@ -196,6 +196,10 @@ describe('@azure/event-hubs', () => {
     }
   });
 
+  test('a place that is not here yet is refused', async () => {
+    await expect(receive(1, { sequenceNumber: 1_000_000 })).rejects.toMatchObject({ code: 'ArgumentOutOfRangeError' });
+  });
+
   test('a reader with a higher epoch takes a partition over', async () => {
     const [low, high] = [client(), client()];
     const partition = hub.core.events.partitionIds.find((id) => hub.core.events.partition(id)?.empty === false) as string;

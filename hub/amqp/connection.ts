@@ -190,6 +190,16 @@ export class ServiceConnection {
     }
     try {
       const afterSequenceNumber = events.locate(partition, positionOf(selectorOf(sender)));
+      const last = events.locate(partition, 'latest');
+      // It would wait for ever, in silence: a place of another hub, or of this one before its data went away.
+      if (afterSequenceNumber > last) {
+        refuse(
+          sender,
+          'com.microsoft:argument-out-of-range',
+          `the reader is at ${afterSequenceNumber}, and the last event here is ${last}`,
+        );
+        return undefined;
+      }
       const epoch = epochOf(sender);
       const stolen = (by: number): void => {
         this.#release(sender);

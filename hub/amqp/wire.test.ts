@@ -1,5 +1,10 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import rhea, { type Connection, type EventContext, type Message, type Receiver, type Sender } from 'rhea';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { capability, debianPython, titled } from '../../test/support/capabilities.ts';
+import { startChild } from '../../test/support/child.ts';
 import { tempFolder } from '../../test/support/temp.ts';
 import { signSas } from '../sas.ts';
 import { type BareHub, startBareHub } from '../service/testcases/bare-hub.ts';
@@ -196,4 +201,42 @@ test('a stranger who says nothing is let go', async () => {
   connection.on('error', () => {}).on('connection_error', () => {});
   const { connection: closed } = await event(connection, 'connection_close');
   expect(closed.error).toMatchObject({ condition: 'amqp:unauthorized-access' });
+});
+
+const proton = capability('proton');
+describe.skipIf(!proton.ok)(titled('Qpid Proton', proton), () => {
+  const script = fileURLToPath(new URL('./testcases/proton_reader.py', import.meta.url));
+  async function read(password: string, address: string, selector: string, count: number): Promise<readonly Record<string, unknown>[]> {
+    using folder = tempFolder();
+    const ca = join(folder.path, 'ca.pem');
+    writeFileSync(ca, hub.ca);
+    const login = ['service@sas.root.localhost', password];
+    await using child = startChild(debianPython, [script, String(hub.plane.amqpPort), ca, ...login, address, selector, String(count)]);
+    await child.exited;
+    return child
+      .output()
+      .split('\n')
+      .filter((line) => line.startsWith('{'))
+      .map((line) => JSON.parse(line));
+  }
+
+  test('reads events from a place on, with annotations', async () => {
+    for (const n of [1, 2, 3]) await hub.telemetry('proton-1', JSON.stringify({ n }), { '$.mid': `p-${n}`, line: '7' });
+    const { partitionIds } = hub.core.events;
+    const partition = partitionIds.find((id) =>
+      hub.core.events.read(id, 0).some(({ annotations }) => annotations['iothub-connection-device-id'] === 'proton-1'),
+    );
+    const kept = hub.core.events.read(partition as string, 0).filter(({ system }) => system['message-id']?.startsWith('p-'));
+    const address = `events/ConsumerGroups/$Default/Partitions/${partition}`;
+    const found = await read(token(), address, `amqp.annotation.x-opt-sequence-number > '${kept[0]?.sequenceNumber}'`, 2);
+    expect(found).toMatchObject([
+      { body: '{"n":2}', id: 'p-2', properties: { line: '7' }, annotations: { 'x-opt-offset': String(kept[1]?.sequenceNumber) } },
+      { body: '{"n":3}', id: 'p-3' },
+    ]);
+  });
+
+  test('is refused with a token of another right', async () => {
+    const [found] = await read(token('device'), 'events/ConsumerGroups/$Default/Partitions/0', '', 1);
+    expect(String(found?.refused)).toMatch(/unauthorized|auth/i);
+  });
 });

@@ -1,8 +1,14 @@
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { getCACertificates, setDefaultCACertificates } from 'node:tls';
+import { fileURLToPath } from 'node:url';
 import { EventHubConsumerClient, earliestEventPosition } from '@azure/event-hubs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Child, startChild } from '../../test/support/child.ts';
 import { tempFolder } from '../../test/support/temp.ts';
-import { connectionString, serviceConnectionString } from '../access.ts';
+import { connectionString, createDevice, serviceConnectionString } from '../access.ts';
+import { lastEndpoint } from '../endpoint.ts';
+import { hubFiles } from '../folder.ts';
 import { silentLog } from '../log.ts';
 import { type Hub, startHub } from '../server.ts';
 import { Client, Message, Registry, redirectHttps } from './testcases/sdk.ts';
@@ -140,4 +146,42 @@ test('a device that is disabled by REST loses its connection', async () => {
   const state = async (): Promise<unknown> => (await registry.get('gw-out')).responseBody.connectionState;
   await expect.poll(state, { timeout: 3_000 }).toBe('Disconnected');
   await expect(device.sendEvent(new Message('x'))).rejects.toThrow();
+});
+
+test('what a service was told is taken survives kill -9: a message for a device, and the news of it', async () => {
+  using other = tempFolder();
+  const start = async (...ports: readonly string[]): Promise<Child> => {
+    const main = fileURLToPath(new URL('../main.ts', import.meta.url));
+    const child = startChild(process.execPath, [main, '--data', other.path, ...ports]);
+    await child.line(/"ready":true/);
+    return child;
+  };
+  const first = await start('--mqtt', '0', '--amqp', '0');
+  const { mqttPort, amqpPort } = lastEndpoint(other.path) as { mqttPort: number; amqpPort: number };
+  setDefaultCACertificates([...getCACertificates('default'), readFileSync(hubFiles(other.path).caCertificate, 'utf8')]);
+  createDevice(other.path, 'gw-1');
+  const send = async (text: string): Promise<void> => {
+    const service = Client.fromConnectionString(serviceConnectionString(other.path, 'service', 'amqp', 'localhost'));
+    await service.open();
+    await service.send('gw-1', Object.assign(new Message(text), { messageId: text, ack: 'full' }));
+    await service.close();
+  };
+  await send('before');
+  first.process.kill('SIGKILL');
+  await first.exited;
+  await using _second = await start('--mqtt', String(mqttPort), '--amqp', String(amqpPort));
+  const device = DeviceClient.fromConnectionString(connectionString(other.path, 'gw-1', 'localhost'), Mqtt);
+  await device.setOptions({ ca: readFileSync(hubFiles(other.path).caCertificate, 'utf8') });
+  const arrived = new Promise<string>((resolve) =>
+    device.on('message', (message) => void device.complete(message).then(() => resolve(message.data.toString()))),
+  );
+  await device.open();
+  expect(await arrived).toBe('before');
+  await device.close();
+  const service = Client.fromConnectionString(serviceConnectionString(other.path, 'service', 'amqp', 'localhost'));
+  await service.open();
+  const { result: feedback } = await service.getFeedbackReceiver();
+  const record = new Promise<unknown>((resolve) => feedback.on('message', ({ data }) => resolve(JSON.parse(data.toString()))));
+  expect(await record).toMatchObject([{ originalMessageId: 'before', statusCode: 'Success' }]);
+  await service.close();
 });
