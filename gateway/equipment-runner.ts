@@ -1,4 +1,4 @@
-import type { Adapter, ConnectContext } from '../adapters/contract.ts';
+import type { Adapter, ConnectContext, Connection } from '../adapters/contract.ts';
 import type { CompiledEquipment } from '../mappings/equipment.ts';
 import { machineOf } from '../mappings/patterns.ts';
 import { NotConnectedError } from '../model/error.ts';
@@ -48,6 +48,11 @@ export class EquipmentRunner {
     this.#loop.start();
   }
 
+  /** The open way to the machine, for a write beside the observation; undefined while there is none. */
+  get connection(): Connection | undefined {
+    return this.#loop.connection;
+  }
+
   /** Reads every point now, over the open connection, beside what is observed. Rejects with NotConnectedError while there is none. */
   async readNow(signal: AbortSignal): Promise<ReadonlyMap<string, readonly Reading[]>> {
     const { connection } = this.#loop;
@@ -68,11 +73,14 @@ export class EquipmentRunner {
     this.#loop.update(equipment, this.#sink());
   }
 
-  /** Lets a shadow run look at every batch from now on, and observes its points too; undefined: no more. */
+  /**
+   * Lets a shadow run look at every batch from now on, and observes its points too; undefined: no more. The observation begins anew, so that
+   * points that never change have a sample to look at; the wire stays open.
+   */
   shadow(tap: ShadowTap | undefined): void {
-    const observed = (this.#tap?.points.length ?? 0) + (tap?.points.length ?? 0);
+    const observed = this.#tap?.points.length ?? 0;
     this.#tap = tap;
-    if (observed === 0) return;
+    if (!tap && observed === 0) return;
     const { points } = this.#equipment;
     this.#loop.update(tap ? { ...this.#equipment, points: [...points, ...tap.points] } : this.#equipment, this.#sink());
   }

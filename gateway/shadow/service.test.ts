@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import { startModbusSimulator } from '../../adapters/modbus/simulator.ts';
+import { startMqttBroker } from '../../adapters/mqtt/simulator.ts';
 import { tempFolder } from '../../test/support/temp.ts';
 import { installedAdapters } from '../adapters.ts';
 import { eventOrigin } from '../cloud-event.ts';
@@ -18,12 +19,22 @@ import { modbusMapping } from './testing/mapping.ts';
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 const anna = { who: 'anna', from: 'command' };
-const adapter = installedAdapters.find(({ name }) => name === 'modbus')!;
 const points = {
   level: 'at: holding 1, type: uint16, scale: 0.1',
   flow: 'at: holding 3, type: float32, byteOrder: CDAB',
   run: 'at: coil 0',
 };
+
+/** An MQTT machine: one message holds it all. */
+async function sensor(folder: string) {
+  const broker = await startMqttBroker();
+  const mapping = (speed: string, more = ''): string =>
+    `equipment: cooker-1\nconnection: { adapter: mqtt, url: "mqtt://127.0.0.1:${broker.port}" }\npoints:\n  speed: { topic: m/1, at: ${speed} }\n  name: { topic: m/2, at: /name }\n${more}`;
+  mkdirSync(join(folder, 'mappings'), { recursive: true });
+  writeFileSync(join(folder, 'mappings', 'cooker-1.yaml'), mapping('/speed'));
+  await broker.publish('m/2', '{"name":"press"}', { retain: true });
+  return { broker, gateway: await start(folder), mapping };
+}
 
 /** A machine on loopback whose level moves, and what of a gateway a shadow run needs. */
 async function plant(folder: string, mapping: Record<string, string> = points) {
@@ -57,7 +68,7 @@ async function start(folder: string) {
   const set = await load();
   const runner = new EquipmentRunner(set.equipment[0]!, {
     origin: eventOrigin('gw', 'site', 'box'),
-    adapter,
+    adapter: installedAdapters.find(({ name }) => name === set.equipment[0]!.adapter)!,
     claim: () => true,
     events: { append: async (event) => void texts.push(event.encode(1)) },
     onRefused: () => {},
@@ -138,7 +149,7 @@ test('says which points differ, by how much and how often, from the same answers
   await machine.close();
 }, 20_000);
 
-test('a change of meaning alone costs no request and does not touch the observation', async () => {
+test('a change of meaning alone costs no request; the wire stays open', async () => {
   using folder = tempFolder();
   const { machine, gateway, mapping } = await plant(folder.path);
   await eventually(() => expect(gateway.sent()).toContain('"run"'));
@@ -152,6 +163,25 @@ test('a change of meaning alone costs no request and does not touch the observat
   await gateway.end();
   await machine.close();
 });
+
+test('one message gives both their value, and a point that never changes is compared too', async () => {
+  using folder = tempFolder();
+  const { broker, gateway, mapping } = await sensor(folder.path);
+  await eventually(() => expect(gateway.sent()).toContain('"press"'));
+  gateway.shadows.start({ file: 'cooker-1.yaml', text: mapping('/Speed', '  load: { topic: m/1, at: /load }\n'), rule }, anna);
+  await eventually(() => expect(gateway.shadows.report().machines[0]!.compared).toBe(1));
+  for (let n = 0; n < 5; n++) await broker.publish('m/1', `{"speed":${n},"Speed":${n + (n === 3 ? 1 : 0)},"load":7}`);
+  await eventually(() => expect(gateway.shadows.report().machines[0]).toMatchObject({ compared: 2, unseen: [] }));
+  await eventually(() => expect(gateway.sent()).toContain('"speed","value":4'));
+  expect(gateway.shadows.report().machines[0]!.differences).toMatchObject([
+    { point: 'speed', compared: 5, different: 1, max: 1, worst: { running: '3', candidate: '4' } },
+    { point: 'load', onlyIn: 'candidate', samples: 5, good: 5 },
+  ]);
+  expect(gateway.shadows.report().machines[0]!.differences[0]).not.toHaveProperty('apart');
+  expect(gateway.sent()).not.toContain('load');
+  await gateway.end();
+  await broker.close();
+}, 15_000);
 
 describe('promotion', () => {
   test('by hand: the candidate is in force, as a snapshot; the wire stays open', async () => {
