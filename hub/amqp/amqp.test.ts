@@ -73,6 +73,14 @@ describe('azure-iothub Client', () => {
     expect(await hub.core.messages.purge('gw-2')).toBe(50);
   });
 
+  test('each message of a crowd gets its own outcome', async () => {
+    await using client = await openClient();
+    const wanted = Array.from({ length: 40 }, (_, n) => (n % 3 === 1 ? 'nobody' : 'gw-2'));
+    const outcomes = await Promise.allSettled(wanted.map((deviceId) => client.send(deviceId, new Message('x'))));
+    expect(outcomes.map(({ status }) => status)).toEqual(wanted.map((deviceId) => (deviceId === 'gw-2' ? 'fulfilled' : 'rejected')));
+    await hub.core.messages.purge('gw-2');
+  });
+
   test.for(['registryRead', 'device'])('policy %s opens nothing here', async (policy) => {
     await expect(openClient(policy)).rejects.toMatchObject({ amqpError: { name: 'UnauthorizedError' } });
   });
