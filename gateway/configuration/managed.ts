@@ -40,9 +40,12 @@ function pinned(
   texts: ReadonlyMap<string, string>,
   places: Places,
 ): ReadonlyMap<string, string | Problem> {
-  if (Object.keys(pins).length === 0) return given;
+  // Where `mappings:` is a folder above `data`, the copies for people are not local files.
+  const foreign = [...given.keys()].some((file) => isRemote(places, file));
+  if (Object.keys(pins).length === 0 && !foreign) return given;
   const result = new Map<string, string | Problem>();
   for (const [file, text] of given) {
+    if (isRemote(places, file)) continue;
     const pin = pins[localName(places, file)];
     const holds = pin !== undefined && typeof text === 'string' && pin.while === digestOf(text);
     if (!holds) result.set(file, text);

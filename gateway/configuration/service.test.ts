@@ -22,9 +22,8 @@ const failingSample = 'samples:\n  - given: { holding 1: 100 }\n    expect: { le
 const anna = { who: 'anna', from: 'command' };
 
 /** A gateway without machines: it only loads what is in force. */
-async function box(folder: string) {
+async function box(folder: string, mappings = [join(folder, 'mappings')]) {
   mkdirSync(join(folder, 'mappings'), { recursive: true });
-  const mappings = [join(folder, 'mappings')];
   const lastGood = await openLastGood(join(folder, 'last-good.json'));
   const parts = { folder: join(folder, 'configuration'), base: folder, mappings, adapters: installedAdapters, lastGood, log: quiet };
   const service = await ConfigurationService.open(parts);
@@ -165,6 +164,18 @@ describe('files from elsewhere', () => {
     await gateway.remote.apply({ mappings: { c: null } }, 2, 'hub', signal);
     expect(gateway.scaleOf('cooker-1')).toBe(10);
     expect(gateway.problems()).toEqual([]);
+  });
+
+  test('copies for people are no local files where mappings: is a folder above them', async () => {
+    using folder = tempFolder();
+    const gateway = await box(folder.path, [folder.path]);
+    await gateway.remote.apply({ mappings: { a: { text: machine('cooker-1') } } }, 1, 'hub', signal);
+    await gateway.reloadLocal();
+    expect(gateway.problems()).toEqual([]);
+    expect(gateway.service.store.current).toMatchObject({ number: 2, local: {} });
+    const again = await box(folder.path, [folder.path]);
+    expect(again.runs()).toEqual({ 'cooker-1': 'configuration/mappings/a.yaml' });
+    expect(again.problems()).toEqual([]);
   });
 
   test('what would leave no machine is refused', async () => {

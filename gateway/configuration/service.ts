@@ -237,7 +237,9 @@ export class ConfigurationService {
   /** Digests of the local files as they are, pins or not. */
   async #onDisk(): Promise<Record<string, string>> {
     const { texts } = await readMappings(this.#parts.mappings);
-    const found = [...texts].flatMap(([file, text]) => (typeof text === 'string' ? [[localName(this.#places, file), digestOf(text)]] : []));
+    const found = [...texts].flatMap(([file, text]) =>
+      typeof text === 'string' && !isRemote(this.#places, file) ? [[localName(this.#places, file), digestOf(text)]] : [],
+    );
     return Object.fromEntries(found);
   }
 
