@@ -27,6 +27,8 @@ export interface InitOptions {
 /** The same with what a person typed in. */
 export interface Wanted extends InitOptions {
   readonly key?: string;
+  /** What was typed in is the key of a group. */
+  readonly isGroupKey?: boolean;
 }
 
 /** Everything that a box is made of, checked. */
@@ -81,7 +83,7 @@ export async function planBox(wanted: Wanted): Promise<Box> {
     idScope,
     registrationId,
     endpoint,
-    proof: kept(proof, wanted.groupKeyFile !== undefined, registrationId),
+    proof: kept(proof, wanted.isGroupKey ?? wanted.groupKeyFile !== undefined, registrationId),
     ca: wanted.ca === undefined ? undefined : await text(wanted.ca, '--ca'),
   };
 }

@@ -326,7 +326,7 @@ describe('on a terminal', () => {
   test('asks for what is missing, and never shows the key', async () => {
     const { call } = await plant();
     const { idScope: _, registrationId: __, keyFile: ___, path: ____, ...rest } = call;
-    const one = person(['0ne00ABCDEF', 'gw-leeds-1', '', 'candyco/leeds', key]);
+    const one = person(['0ne00ABCDEF', 'gw-leeds-1', '', 'candyco/leeds', key, '']);
     const { code, out } = await run(rest, one);
     expect(out).toContain('takes the device');
     expect(code).toBe(0);
@@ -334,6 +334,14 @@ describe('on a terminal', () => {
     expect(one.screen()).not.toContain(key.slice(0, 6));
     expect(readBox('secrets', 'device-key').trim()).toBe(key);
     expect(readBox('dragoman.yaml')).toContain('gateway: gw-leeds-1\npath: candyco/leeds ');
+  });
+
+  test('derives the key of the device from that of its group', async () => {
+    const { call } = await plant();
+    const { keyFile: _, ...rest } = call;
+    const one = person(['', key, 'y']);
+    expect((await run(rest, one)).code).toBe(0);
+    expect(Buffer.from(readBox('secrets', 'device-key').trim(), 'base64')).toEqual(memberKey(Buffer.from(key, 'base64'), 'gw-leeds-1'));
   });
 
   test('asks nothing when everything is given', async () => {

@@ -45,8 +45,9 @@ export async function askFor(wanted: Wanted, { input, output }: Terminal): Promi
     const named = wanted.gateway === undefined && registrationId !== undefined ? await askNames(known, registrationId, ask) : known;
     if (byCertificate || wanted.keyFile !== undefined || wanted.groupKeyFile !== undefined) return named;
     let key = '';
-    while (key === '') key = await askHidden('Key of this device (it is not shown): ');
-    return { ...named, key };
+    while (key === '') key = await askHidden('Key of the enrolment, base64 (it is not shown): ');
+    const kind = await ask('Is it the key of a group, from which that of this device is derived? y/n [n]: ');
+    return { ...named, key, isGroupKey: /^y/i.test(kind) };
   } catch (error) {
     if (gone.signal.aborted) return undefined;
     throw error;

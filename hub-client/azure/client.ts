@@ -35,7 +35,7 @@ export async function connect(settings: AzureSettings, context: HubContext, sign
     // Secrets are read again: a key that was rotated on disk comes into use without a restart.
     reopen: async (stop) => {
       const fresh = await openAs(settings, context, stop);
-      if (fresh.identity.deviceId !== identity.deviceId || fresh.identity.hub !== identity.hub) {
+      if (fresh.identity.deviceId !== identity.deviceId || addressOf(fresh.identity) !== addressOf(identity)) {
         await fresh.link.end(closeMs);
         throw moved(identity, fresh.identity);
       }

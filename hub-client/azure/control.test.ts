@@ -135,6 +135,26 @@ describe('twin', () => {
     await expect(session.control.report({})).rejects.toBeInstanceOf(NotConnectedError);
   });
 
+  test('a half-open link in the middle of a request and of a method: pings tell, and nothing hangs', async () => {
+    const peer = await startPeer();
+    serveTwin(peer);
+    const session = await sessionWith(peer, { keepAlive: 1_000 });
+    const finish = Promise.withResolvers<void>();
+    session.control.onMethod(async () => {
+      await finish.promise;
+      return { status: 200 };
+    });
+    await session.control.twin();
+    method(peer, 'slow', '1');
+    peer.script.published = () => {};
+    peer.script.pings = false;
+    await expect(session.control.report({ a: 1 })).rejects.toMatchObject({ code: 'hub-silent' });
+    expect(await session.closed).toMatchObject({ code: 'hub-silent' });
+    finish.resolve();
+    await settled();
+    expect(answers(peer)).toEqual([]);
+  });
+
   test('a subscription that is refused', async () => {
     const peer = await startPeer();
     peer.script.suback = () => 0x80;
@@ -402,6 +422,17 @@ describe('cloud-to-device messages', () => {
     command(peer, 'c-2', 12);
     await peer.until(() => done('puback 12', peer) === 1);
     expect(peer.events.filter((event) => event.startsWith('puback'))).toEqual(['puback 10', 'puback 12']);
+  });
+
+  test('that come in one piece with the CONNACK, because the hub kept the session', async () => {
+    const peer = await startPeer();
+    const topic = 'devices/gw-1/messages/devicebound/%24.mid=c-1';
+    peer.script.withConnack = [{ cmd: 'publish', topic, payload: 'x', qos: 1, dup: true, retain: false, messageId: 3 }];
+    const { control } = await sessionWith(peer);
+    const seen: (string | undefined)[] = [];
+    control.onMessage(async ({ id }) => void seen.push(id));
+    await peer.until(() => done('puback 3', peer) === 1);
+    expect(seen).toEqual(['c-1']);
   });
 
   test('with odd topics', async () => {

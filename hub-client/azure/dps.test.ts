@@ -331,6 +331,17 @@ describe('a session by provisioning', () => {
     expect(await failureOf(open(settingsFor(dps), ca.certificate))).toMatchObject({ code: 'hub-credentials' });
   });
 
+  test('a renewal that finds the device elsewhere ends the session; the next one is there', async () => {
+    const { ca, dps, first, second } = await plant();
+    serveDps(dps, [assigned(at(first), 'gw-1')]);
+    const session = await open({ ...settingsFor(dps), tokenLifetime: 2_000 }, ca.certificate);
+    writeFileSync(join(folder.path, 'assignment.json'), JSON.stringify({ ...stored(), hub: at(second) }));
+    expect(await session.closed).toMatchObject({ code: 'hub-moved', retry: 'with-backoff', message: expect.stringContaining(at(second)) });
+    await open(settingsFor(dps), ca.certificate);
+    await second.until(() => second.connects.length === 2);
+    expect(first.connects).toHaveLength(1);
+  });
+
   test('a hub whose name is gone counts as a refusal', async () => {
     const { ca, dps, second } = await plant();
     serveDps(dps, [assigned('no-such-hub.invalid', 'gw-1'), assigned(at(second), 'gw-1')]);

@@ -40,8 +40,8 @@ export interface Link {
   acknowledge(packetId: number): void;
   /** Resolves with the reason when the link is gone, whoever ended it. Never rejects. */
   readonly lost: Promise<NotConnectedError>;
-  /** Called for each message; none is acknowledged by itself. Set before anything is subscribed to. */
-  onMessage: ((message: Incoming) => void) | undefined;
+  /** From now on called for each message, first for those that came already (a hub that kept the session sends at once). None is acknowledged by itself. */
+  listen(onMessage: (message: Incoming) => void): void;
   /** PINGREQ: a hub that lives answers, also one that acknowledges nothing. */
   probe(): void;
   /** Whether anything came since the last `probe`. */
@@ -103,6 +103,8 @@ function openMqtt(socket: Socket, login: Login, signal: AbortSignal): Promise<Li
       else reject(noConnack(reason, login));
     });
     let answered = true;
+    const early: Incoming[] = [];
+    let onMessage = (message: Incoming): void => void early.push(message);
     client.on('packetreceive', () => {
       answered = true;
     });
@@ -143,7 +145,10 @@ function openMqtt(socket: Socket, login: Login, signal: AbortSignal): Promise<Li
         answered = false;
         client.sendPing();
       },
-      onMessage: undefined,
+      listen(handler) {
+        onMessage = handler;
+        for (const message of early.splice(0)) handler(message);
+      },
       async end(withinMs) {
         if (socket.destroyed) return;
         ending = true;
@@ -155,7 +160,7 @@ function openMqtt(socket: Socket, login: Login, signal: AbortSignal): Promise<Li
       },
     };
     client.handleMessage = ({ topic, payload, qos, messageId = 0 }, done) => {
-      link.onMessage?.({ topic, body: payload as Uint8Array, packetId: qos === 0 ? 0 : messageId });
+      onMessage({ topic, body: payload as Uint8Array, packetId: qos === 0 ? 0 : messageId });
       done(heldBack);
     };
     client.on('connect', () => {

@@ -104,7 +104,7 @@ export class Control implements HubControl {
     this.#granted.clear();
     this.#messages.replaced();
     this.#link = link;
-    link.onMessage = (message) => this.#take(message, link);
+    link.listen((message) => this.#take(message, link));
     for (const [filter, qos] of this.#wanted) void this.#subscribe(link, filter, qos);
     for (const put of this.#answers.splice(0)) put();
     this.#messages.resume();

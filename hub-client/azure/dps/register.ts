@@ -46,12 +46,12 @@ export async function register(registration: Registration, options: RegisterOpti
   const link = await openLink(loginOf(registration, options), signal);
   const over = new AbortController();
   const requests = new Requests<Link>(`Device Provisioning at ${addressOf(registration)}`, options.answerTimeoutMs ?? 30_000);
-  link.onMessage = ({ topic, body, packetId }) => {
+  link.listen(({ topic, body, packetId }) => {
     link.acknowledge(packetId);
     const answer = topic.startsWith(answers) ? parseAnswer(topic.slice(answers.length), body) : undefined;
     if (!answer || !requests.answered(answer.rid, answer))
       options.log.debug({ topic }, 'Device Provisioning answered what nobody asks any more');
-  };
+  });
   const stop = (): void => requests.close(connectStopped(registration));
   signal.addEventListener('abort', stop, { once: true });
   void link.lost.then((reason) => {

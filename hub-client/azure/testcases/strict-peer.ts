@@ -18,6 +18,10 @@ export interface PeerClient {
 export interface PeerScript {
   /** Return code, or no answer at all. */
   connack: number | 'silent' | ((packet: IConnectPacket) => number);
+  /** Sent in one piece with the CONNACK, as a hub does that kept the session. */
+  withConnack: readonly Packet[];
+  /** Answer PINGREQ. */
+  pings: boolean;
   /** Return code for a filter; 0x80 refuses. */
   suback: (filter: string, qos: number) => number | 'silent';
   /** What a PUBLISH is answered with, beside the PUBACK that QoS 1 gets. */
@@ -93,7 +97,10 @@ export async function startStrictPeer(options: { ca?: TestCa; server?: Issued; r
         living.set(socket, client);
         peer.connects.push(packet);
         const code = typeof script.connack === 'function' ? script.connack(packet) : script.connack;
-        if (code !== 'silent') send({ cmd: 'connack', returnCode: code, sessionPresent: false });
+        if (code !== 'silent') {
+          const packets: Packet[] = [{ cmd: 'connack', returnCode: code, sessionPresent: false }, ...script.withConnack];
+          socket.write(Buffer.concat(packets.map((one) => generate(one))));
+        }
         note('connect');
         if (typeof code === 'number' && code > 0) socket.end();
         return;
@@ -143,7 +150,7 @@ export async function startStrictPeer(options: { ca?: TestCa; server?: Issued; r
           note(`puback ${packet.messageId}`);
           break;
         case 'pingreq':
-          send({ cmd: 'pingresp' });
+          if (script.pings) send({ cmd: 'pingresp' });
           break;
         default:
           note(packet.cmd);
@@ -182,7 +189,7 @@ export async function startStrictPeer(options: { ca?: TestCa; server?: Issued; r
   const peer: StrictPeer = {
     port: 0,
     ca,
-    script: { connack: 0, suback: (_filter, qos) => qos, published: () => {} },
+    script: { connack: 0, withConnack: [], pings: true, suback: (_filter, qos) => qos, published: () => {} },
     connects: [],
     commonNames: [],
     published: [],
