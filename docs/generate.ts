@@ -11,6 +11,7 @@ import { rules as mqttRules } from '../adapters/mqtt/rules.ts';
 import { opcua } from '../adapters/opcua/adapter.ts';
 import { rules as opcuaRules } from '../adapters/opcua/rules.ts';
 import { rules as payloadRules } from '../adapters/payload/rules.ts';
+import { rules as configurationRules } from '../gateway/configuration/rules.ts';
 import { mappingJsonSchema } from '../mappings/json-schema.ts';
 import { keysPage } from '../mappings/keys-page.ts';
 import { rules } from '../mappings/rules.ts';
@@ -34,6 +35,7 @@ export function generatedFiles(): ReadonlyMap<string, string> {
         { title: 'amqp', rules: amqpRules },
         { title: 'mqtt', rules: mqttRules },
         { title: 'http', rules: httpRules },
+        { title: 'Mappings that were sent to a gateway', rules: configurationRules },
       ]),
     ],
   ]);
