@@ -1,10 +1,10 @@
+import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { issue, makeCa } from '../test/support/certificates.ts';
 import { tempFolder } from '../test/support/temp.ts';
 import type { IdentityInput } from './core/contract.ts';
 import type { Core } from './core/hub-core.ts';
 import { silentLog } from './log.ts';
-import { sendInput } from './messages/inputs.ts';
 import { addAuthority, openRegistry } from './registry.ts';
 import { type Hub, startHub } from './server.ts';
 import { connectSimulatedDevice, type SimulatedDevice, type SimulatedDeviceOptions, sasToken } from './simulator.ts';
@@ -42,6 +42,16 @@ const desired = '$iothub/twin/PATCH/properties/desired/#';
 const methods = '$iothub/methods/POST/#';
 
 describe('desired properties', () => {
+  test('stand in a twin that knows the model of the device and when it was heard of', async () => {
+    const device = await made();
+    expect(core.twins.get(device)).toMatchObject({ lastActivityTime: '0001-01-01T00:00:00Z', modelId: '' });
+    const username = `localhost/${device.deviceId}/?api-version=2021-04-12&model-id=dtmi:com:example:Press;1&DeviceClientType=x`;
+    await using client = await connectSimulatedDevice({ ...device, connect: { username } });
+    await client.telemetry('{}');
+    await expect.poll(() => core.twins.get(device)).toMatchObject({ modelId: 'dtmi:com:example:Press;1', connectionState: 'Connected' });
+    await expect.poll(() => core.identities.get(device)?.lastActivityTime).toMatch(/^20/);
+  });
+
   test('a patch arrives as it was sent, nulls included; a replacement as a patch that takes away what is gone', async () => {
     const device = await made();
     await using client = await connectSimulatedDevice(device);
@@ -282,13 +292,8 @@ describe('modules', () => {
     expect(stored).toEqual([{ '$.on': 'out1', k: 'v', '$.cmid': 'filter' }, { '$.cmid': 'filter' }]);
     await client.subscribe(`devices/${deviceId}/modules/filter/#`, 1);
     await client.subscribe(desired);
-    const given = sendInput(
-      core.links,
-      { deviceId, moduleId: 'filter' },
-      'in1',
-      { body: Buffer.from('x'), properties: { p: '1' } },
-      { deviceId: 'leaf' },
-    );
+    const message = { body: Buffer.from('x'), properties: { p: '1' } };
+    const given = core.inputs.send({ deviceId, moduleId: 'filter' }, 'in1', message, { deviceId: 'leaf' });
     const { topic, messageId } = await nextMessage(client);
     expect(topic).toBe(`devices/${deviceId}/modules/filter/inputs/in1/%24.cdid=leaf&p=1`);
     client.send({ cmd: 'puback', messageId: messageId as number });
@@ -322,6 +327,65 @@ describe('modules', () => {
     await core.identities.delete({ deviceId });
     expect(core.identities.listModules(deviceId)).toEqual([]);
     await expect(core.identities.create({ deviceId, moduleId: 'm' })).rejects.toMatchObject({ status: 404 });
+  });
+});
+
+describe('a hostile client', () => {
+  test('is answered or hung up on, whatever it publishes; the hub works on', async () => {
+    const device = await made();
+    const topic = fc.oneof(
+      fc.constantFrom('$iothub/twin/PATCH/properties/reported/?$rid=1', '$iothub/twin/GET/?$rid=2', '$iothub/methods/res/200/?$rid=3'),
+      fc.string({ minLength: 1 }).map((text) => `$iothub/twin/PATCH/properties/reported/?$rid=${text}`),
+      fc.string({ minLength: 1 }).map((text) => `devices/${device.deviceId}/messages/events/${text}`),
+      fc.string({ minLength: 1, unit: 'binary' }),
+    );
+    const payload = fc.oneof(
+      fc.json(),
+      fc.string({ unit: 'binary' }),
+      fc.constantFrom('null', '[]', '{"a":{"b":{}}}', '{"__proto__":{"x":1}}'),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.record({ topic, payload }), { minLength: 1, maxLength: 8 }), async (messages) => {
+        await using client = await connectSimulatedDevice(device);
+        for (const message of messages) client.publish(message.topic, message.payload);
+        client.publish('$iothub/twin/GET/?$rid=last', '');
+        for (;;) {
+          const answer = await client.next('publish').catch(() => undefined);
+          if (!answer || answer.topic.endsWith('$rid=last')) return;
+          expect(answer.topic).toMatch(/^\$iothub\/twin\/res\/(200|204|400|413)\//);
+        }
+      }),
+      { numRuns: 60 },
+    );
+    await using client = await connectSimulatedDevice(await made());
+    await client.telemetry('{}');
+    expect(({} as { x?: unknown }).x).toBeUndefined();
+  });
+
+  test('patches of a back end that no twin can hold are refused, and the device hears nothing of them', async () => {
+    const device = await made();
+    const nested = (levels: number): object => (levels === 0 ? {} : { a: nested(levels - 1) });
+    const wide = Object.fromEntries(Array.from({ length: 9 }, (_, index) => [`k${index}`, 'x'.repeat(4_000)]));
+    const refused: readonly [object, number][] = [
+      [{ properties: { desired: nested(11) } }, 400],
+      [{ properties: { desired: { list: [null] } } }, 400],
+      [{ properties: { desired: [1, 2] } }, 400],
+      [{ properties: { desired: wide } }, 413],
+      [{ tags: { ...wide, properties: {} } }, 413],
+      [{ tags: 'x' }, 400],
+    ];
+    for (const [patch, status] of refused) {
+      await expect(core.twins.patch(device, patch)).rejects.toMatchObject({ status });
+      await expect(core.twins.replace(device, patch)).rejects.toMatchObject({ status });
+    }
+    expect(core.twins.get(device)).toMatchObject({ version: 1, properties: { desired: { $version: 1 } } });
+  });
+
+  test('floods of answers to methods that nobody asked are dropped', async () => {
+    const device = await made();
+    await using client = await connectSimulatedDevice(device);
+    for (let i = 0; i < 500; i++) client.publish(`$iothub/methods/res/200/?$rid=${i}`, '{}');
+    await client.telemetry('{}');
   });
 });
 

@@ -211,6 +211,14 @@ export function writeConnectionStates(db: DatabaseSync, states: ReadonlyMap<stri
   });
 }
 
+/** When identities were last heard of, many at once. */
+export function writeActivity(db: DatabaseSync, times: ReadonlyMap<string, number>): void {
+  transaction(db, () => {
+    const update = db.prepare('UPDATE identities SET last_activity_ms = ? WHERE id = ?');
+    for (const [id, ms] of times) update.run(ms, id);
+  });
+}
+
 /** A hub that starts knows of nobody connected, however its predecessor ended. */
 export function forgetConnections(db: DatabaseSync): void {
   db.exec('UPDATE identities SET connected_since_ms = NULL WHERE connected_since_ms IS NOT NULL');

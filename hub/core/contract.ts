@@ -12,6 +12,7 @@ export interface HubCore {
   readonly methods: Methods;
   readonly messages: CloudMessages;
   readonly feedback: Feedback;
+  readonly inputs: ModuleInputs;
   readonly events: Events;
   readonly policies: PolicyLookup;
   /** Answers whether a host (any case, with or without port) is one of this hub's names. */
@@ -93,7 +94,7 @@ export interface Identities {
   update(input: IdentityInput, ifMatch?: IfMatch): Promise<IdentityDocument>;
   /** With modules, twins, sessions and waiting messages; telemetry stays. 404, 412. */
   delete(name: IdentityName, ifMatch?: IfMatch): Promise<void>;
-  /** After each change, in order. */
+  /** After each change in this process, in order; what the command line does to identities in a process of its own is not among them. */
   onChange(listener: (change: IdentityChange) => void): Disposable;
 }
 
@@ -199,6 +200,15 @@ export interface CloudMessages {
   enqueue(deviceId: string, message: CloudMessage): Promise<void>;
   /** Takes away what waits, with feedback `Purged`; the number of messages. */
   purge(deviceId: string): Promise<number>;
+}
+
+/** Messages to modules; for whoever routes telemetry. */
+export interface ModuleInputs {
+  /**
+   * Resolves with whether the module acknowledged it; false at once when it is not connected or does not listen. Nothing is kept here: who routes keeps
+   * the message until this says true. `sender` is where it came from.
+   */
+  send(module: IdentityName & { readonly moduleId: string }, input: string, message: CloudMessage, sender: IdentityName): Promise<boolean>;
 }
 
 /** What became of a message whose sender asked; as in a feedback message of the service. */

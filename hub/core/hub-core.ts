@@ -1,11 +1,13 @@
 import type { DatabaseSync } from '../database.ts';
 import { type HubLog, silentLog } from '../log.ts';
+import { moduleInputs } from '../messages/inputs.ts';
 import { MessageDelivery } from '../messages/messages.ts';
 import { MessageQueue } from '../messages/queue.ts';
 import { DirectMethods } from '../methods/methods.ts';
+import { writeActivity } from '../registry.ts';
 import { refusal, type TwinAnswer, TwinStore } from '../twins.ts';
 import { Commits } from './commits.ts';
-import type { HubCore, IdentityName, PolicyLookup } from './contract.ts';
+import type { HubCore, IdentityName, ModuleInputs, PolicyLookup } from './contract.ts';
 import { TelemetryEvents } from './events.ts';
 import { HubIdentities } from './identities.ts';
 import { Links } from './links.ts';
@@ -22,6 +24,8 @@ export interface CoreSettings {
 
 const checkEveryMs = 1_000;
 const tidyEveryMs = 60_000;
+/** A lastActivityTime is at most this late. */
+const activityEveryMs = 15_000;
 
 /** The hub without its listeners: what the device side and the service side share. */
 export class Core implements HubCore, Disposable {
@@ -33,10 +37,12 @@ export class Core implements HubCore, Disposable {
   readonly methods: DirectMethods;
   readonly messages: MessageDelivery;
   readonly feedback: MessageDelivery;
+  readonly inputs: ModuleInputs;
   readonly events: TelemetryEvents;
   readonly policies: PolicyLookup;
   readonly isOurName: (host: string) => boolean;
   readonly twinStore: TwinStore;
+  readonly #active = new Map<string, number>();
   readonly #timers: readonly NodeJS.Timeout[];
 
   constructor({ folder, db, policies, isOurName, log = silentLog }: CoreSettings) {
@@ -52,6 +58,7 @@ export class Core implements HubCore, Disposable {
     this.methods = new DirectMethods(this.links, (name) => this.identities.mustExist(name));
     this.messages = new MessageDelivery(queue, this.commits, this.links, (deviceId) => this.identities.mustExist({ deviceId }));
     this.feedback = this.messages;
+    this.inputs = moduleInputs(this.links);
     this.events = new TelemetryEvents(folder, db, (id) => this.twinStore.load(id).modelId);
     const every = (ms: number, work: () => void): NodeJS.Timeout =>
       setInterval(() => {
@@ -59,13 +66,19 @@ export class Core implements HubCore, Disposable {
           work();
         } catch (error) {
           // A full disk or a long lock: the next turn does it.
-          log.debug({ reason: (error as Error).message }, 'waiting messages could not be looked after');
+          log.debug({ reason: (error as Error).message }, 'housekeeping waits for its next turn');
         }
       }, ms);
     this.#timers = [
       every(checkEveryMs, () => this.messages.check(Date.now())),
       every(tidyEveryMs, () => this.messages.forgetOldFeedback(Date.now())),
+      every(activityEveryMs, () => this.#writeActivity()),
     ];
+  }
+
+  /** An identity sent something. */
+  active(id: string): void {
+    this.#active.set(id, Date.now());
   }
 
   /** For the device itself. It always gets an answer: one that never comes would hang its SDK. */
@@ -88,7 +101,18 @@ export class Core implements HubCore, Disposable {
   [Symbol.dispose](): void {
     for (const timer of this.#timers) clearInterval(timer);
     this.commits.flush();
+    try {
+      this.#writeActivity();
+    } catch {
+      // What is lost is a time.
+    }
     this.events[Symbol.dispose]();
+  }
+
+  #writeActivity(): void {
+    if (this.#active.size === 0) return;
+    writeActivity(this.db, this.#active);
+    this.#active.clear();
   }
 }
 

@@ -1,12 +1,13 @@
-import type { CloudMessage, IdentityName } from '../core/contract.ts';
+import type { CloudMessage, IdentityName, ModuleInputs } from '../core/contract.ts';
 import type { Links } from '../core/links.ts';
 import { identityId } from '../registry.ts';
 
-/**
- * Gives a message to an input of a connected module, and resolves with whether it acknowledged it. `sender` is where the message came from. Nothing is
- * kept here: who routes messages to modules keeps them until this says true.
- */
-export function sendInput(
+/** The inputs of connected modules. */
+export const moduleInputs = (links: Links): ModuleInputs => ({
+  send: (module, input, message, sender) => send(links, module, input, message, sender),
+});
+
+function send(
   links: Links,
   name: IdentityName & { readonly moduleId: string },
   input: string,

@@ -42,6 +42,7 @@ export class IdentityRole implements Role, IdentityLink {
   telemetry(topic: string): TelemetryTopic | undefined {
     const properties = parseTelemetryTopic(topic, this.#root);
     if (!properties) return undefined;
+    this.#core.active(this.id);
     const { deviceId, moduleId } = this.#identity;
     // Who sent it is for the hub to say.
     const { '$.cdid': _device, '$.cmid': _module, ...said } = properties;
