@@ -158,6 +158,49 @@ function buildProgram(finish: (code: number) => void): Command {
     .action(async (fingerprint, options) => finish(await (await import('./commands/trust.ts')).trust(fingerprint, options)));
 
   program
+    .command('write')
+    .summary('write one value to a machine')
+    .description(
+      'Writes one value past all guards of the mapping, without a running gateway: connects once, asks, writes, reads back. With a running gateway: dragoman call write.',
+    )
+    .argument('<equipment>', 'id of the machine')
+    .argument('<point>', 'name of the point; it needs write: in the mapping')
+    .argument('<value>', 'in the unit that leaves')
+    .option('--mappings <path...>', 'mapping files or folders', ['./mappings'])
+    .option('--data <dir>', 'folder with journal, audit log, certificates and secrets of the gateway', './data')
+    .option('--dry-run', 'all guards, nothing is sent')
+    .option('--yes', 'do not ask')
+    .option('--json', 'the report as JSON')
+    .option('--adapter <name>', 'an adapter that does not come with Dragoman; may be repeated', collect, [])
+    .addHelpText('after', examples('dragoman write cooker-1 setpoint 95 --dry-run'))
+    .action(async (equipment, point, value, options) =>
+      finish(await (await import('./commands/write.ts')).write(equipment, point, value, options)),
+    );
+
+  const audit = program.command('audit').summary('verify and show the log of who did what');
+  audit
+    .command('verify')
+    .description('Proves that no entry was changed, removed or moved. Exit code 1 where one was, with its place.')
+    .option('--data <dir>', 'data folder of the gateway', './data')
+    .option('--json', 'as JSON')
+    .addHelpText('after', examples('dragoman audit verify'))
+    .action(async (options) => finish(await (await import('./commands/audit.ts')).auditVerify(options)));
+  audit
+    .command('show')
+    .description('Shows entries, oldest first.')
+    .option('--data <dir>', 'data folder of the gateway', './data')
+    .option('--kind <kind...>', 'write, writes, configuration, trust, deployment, log')
+    .option('--who <text>', 'who asked')
+    .option('--target <text>', 'on what: cooker-1/setpoint')
+    .option('--outcome <word>', 'done, refused, failed, unknown')
+    .option('--since <time>', 'a time (2026-11-24T08:00Z) or an age (2h)')
+    .option('--until <time>', 'a time or an age')
+    .option('--last <count>', 'only so many of the latest')
+    .option('--json', 'as JSON')
+    .addHelpText('after', examples('dragoman audit show --last 20', 'dragoman audit show --kind write --since 24h'))
+    .action(async (options) => finish(await (await import('./commands/audit.ts')).auditShow(options)));
+
+  program
     .command('call')
     .summary('call a method of the running gateway')
     .description('Calls a direct method of the gateway that runs on this machine, as a hub does. "methods" lists them.')

@@ -70,3 +70,19 @@ export function gapEvent(origin: EventOrigin, gap: GapRecord, sequence: number):
     },
   });
 }
+
+/** Who did what, from the audit log; its number and hash are inside, so that the chain can be proven elsewhere. */
+export function auditEvent(origin: EventOrigin, entry: { readonly time: string }, sequence: number): string {
+  return JSON.stringify({
+    specversion: '1.0',
+    id: `${origin.gateway}/${origin.outbox}/${sequence}`,
+    source: origin.source,
+    type: 'dragoman.audit.v1',
+    subject: origin.gateway,
+    time: entry.time,
+    datacontenttype: 'application/json',
+    sequence: String(sequence),
+    partitionkey: origin.gateway,
+    data: entry,
+  });
+}

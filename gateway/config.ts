@@ -75,6 +75,7 @@ export const GatewayFile = z.strictObject({
     .prefault({}),
   batchFor: duration(0, 60_000).prefault('200ms').describe('Longest time that readings wait to be sent together'),
   shims: z.array(z.never({ error: 'shims are not in this version' })).default([]),
+  writes: z.enum(['on', 'off']).default('on').describe('off: nothing is ever written to a machine, whatever a mapping or a hub says'),
   updateHost: z
     .strictObject({
       script: z.string().min(1).describe('Update script of the host, for /bin/sh; its signature lies beside it, SCRIPT.sig'),

@@ -4,17 +4,18 @@ import type { HubContext, HubSession } from '../hub-client/contract.ts';
 import type { CompiledEquipment } from '../mappings/equipment.ts';
 import { GatewayError } from '../model/error.ts';
 import type { Problem } from '../model/problem.ts';
-import { loadAdapters } from './adapters.ts';
 import { eventOrigin, gapEvent } from './cloud-event.ts';
 import { type GatewayConfig, inConfigFolder } from './config.ts';
-import { addConfigurationMethods } from './configuration/methods.ts';
 import { batchForMs, type RuntimeSettings } from './configuration/runtime-settings.ts';
-import { ConfigurationService } from './configuration/service.ts';
+import type { ConfigurationService } from './configuration/service.ts';
+import { ControlRoom } from './control-room.ts';
 import { DeadLetters } from './destination/dead-letters.ts';
 import { Destination } from './destination/destination.ts';
 import { EquipmentRunner } from './equipment-runner.ts';
-import { type LastGood, openLastGood } from './last-good.ts';
-import { loadMappingSet, type MappingSet } from './mapping-set.ts';
+import { dataFolder, deadLetterFolder, mappingPaths, outboxFolder, stateFolder } from './folders.ts';
+import type { LastGood } from './last-good.ts';
+import type { LoadedMappings } from './loaded-mappings.ts';
+import { loadMappingSet } from './mapping-set.ts';
 import type { Methods } from './methods/methods.ts';
 import type { Outbox } from './outbox/contract.ts';
 import { outboxIdentity } from './outbox-identity.ts';
@@ -22,11 +23,11 @@ import { pause } from './pause.ts';
 import { RunningPlant } from './plant.ts';
 import { type ReadNow, readNow } from './read-now.ts';
 import { isEmpty, planReload, type ReloadPlan } from './reload-plan.ts';
-import { Remote } from './remote.ts';
 import { secretOpener } from './secrets.ts';
 import type { ShadowTap } from './shadow/tap.ts';
 import { configuredPoints, type TwinView, twinView, type ViewRequest } from './twin/point-view.ts';
 import { packageVersion } from './version.ts';
+import { writeTargets } from './write-targets.ts';
 
 const tickMs = 50;
 const machinesStopWithinMs = 700;
@@ -54,13 +55,12 @@ interface Parts {
 export class Gateway implements AsyncDisposable {
   readonly config: GatewayConfig;
   readonly plant: RunningPlant;
-  /** Twin and methods of the hub. */
-  readonly remote: Remote;
   readonly #parts: Parts;
   readonly #destinations: Destination[] = [];
   readonly #runners = new Map<string, EquipmentRunner>();
   readonly #ticker: NodeJS.Timeout;
   readonly #startedMs = Date.now();
+  #room: ControlRoom | undefined;
   #refusing: string | undefined;
   #reloading: Promise<unknown> = Promise.resolve();
   #retired = { sampled: 0, suppressed: 0, queued: 0 };
@@ -71,18 +71,6 @@ export class Gateway implements AsyncDisposable {
     this.#parts = parts;
     this.#batchForMs = parts.config.batchFor;
     this.plant = new RunningPlant(() => [...this.#runners.values()].flatMap((runner) => runner.machines));
-    const { log, methods, configuration } = parts;
-    const folder = inConfigFolder(parts.config, parts.config.data);
-    this.remote = new Remote({
-      folder,
-      log,
-      methods,
-      configuration,
-      plant: this.plant,
-      stateOf: (id) => this.#runnerOf(id)?.state(),
-      identity: () => this.identity(),
-    });
-    addConfigurationMethods(methods, configuration);
     this.#ticker = setInterval(() => this.#tick(), tickMs);
   }
 
@@ -94,10 +82,11 @@ export class Gateway implements AsyncDisposable {
     const outbox = await openConfiguredOutbox(config, folder, origin);
     const gateway = new Gateway({ config, adapters, log, outbox, lastGood, configuration, methods, origin });
     try {
+      const room = await gateway.#openControlRoom();
       for (const one of config.destinations) {
         const letters = new DeadLetters(deadLetterFolder(config), one.name);
         // The first destination is the hub that commands; the others only listen.
-        const onSession = gateway.#destinations.length === 0 ? (session: HubSession) => gateway.remote.attach(session) : undefined;
+        const onSession = gateway.#destinations.length === 0 ? (session: HubSession) => room.attach(session) : undefined;
         const context = gateway.#hubContext(one.name);
         gateway.#destinations.push(await Destination.open(one, outbox.cursor(one.name), context, { letters, onSession }, signal));
       }
@@ -105,13 +94,37 @@ export class Gateway implements AsyncDisposable {
       await gateway.#apply(plan);
       void configuration.note(set.texts, plan);
       configuration.attach(gateway);
-      gateway.remote.start();
+      room.start(gateway);
       for (const destination of gateway.#destinations) destination.start();
       return gateway;
     } catch (error) {
       await gateway[Symbol.asyncDispose]();
       throw error;
     }
+  }
+
+  /** Twin, methods, writes, audit; there once the gateway was started. */
+  get room(): ControlRoom {
+    return this.#room!;
+  }
+
+  async #openControlRoom(): Promise<ControlRoom> {
+    const { config, log, methods, configuration, adapters, origin } = this.#parts;
+    this.#room = await ControlRoom.open({
+      dataFolder: dataFolder(config),
+      writes: config.writes,
+      log,
+      methods,
+      configuration,
+      adapters,
+      origin,
+      plant: this.plant,
+      targets: writeTargets(() => this.#runners.values()),
+      stateOf: (id) => this.#runnerOf(id)?.state(),
+      identity: () => this.identity(),
+      append: (event) => this.#append(event),
+    });
+    return this.#room;
   }
 
   /** Reads machines now; a machine that cannot be read gets no entry but an error in `errors`. */
@@ -306,7 +319,7 @@ export class Gateway implements AsyncDisposable {
       accounts: { ...total, recovered: fromBefore, acked: outbox.acked, dropped: outbox.dropped, pending: pending + collecting },
       outbox: { ...outbox, queued: stored, pending },
       destinations,
-      twin: this.remote.twin.state(),
+      twin: this.room.remote.twin.state(),
       memory: process.memoryUsage.rss(),
       cpu: process.cpuUsage(),
       equipment,
@@ -324,7 +337,7 @@ export class Gateway implements AsyncDisposable {
     stopped.abort();
     for (const runner of runners) runner.flush();
     clearInterval(this.#ticker);
-    await this.remote[Symbol.asyncDispose]();
+    await this.#room?.[Symbol.asyncDispose]();
     await Promise.all(this.#destinations.map((destination) => destination.stop()));
     await this.#parts.outbox[Symbol.asyncDispose]();
     await Promise.all(this.#destinations.map((destination) => destination[Symbol.asyncDispose]()));
@@ -335,49 +348,6 @@ type Counters = { sampled: number; suppressed: number; queued: number };
 
 function addCounters(sum: Counters, more: Readonly<Counters>): void {
   for (const key of ['sampled', 'suppressed', 'queued'] as const) sum[key] += more[key];
-}
-
-export interface LoadedMappings {
-  readonly set: MappingSet;
-  readonly lastGood: LastGood;
-  readonly adapters: readonly Adapter[];
-  readonly configuration: ConfigurationService;
-}
-
-/** The first load, before anything is opened. */
-export async function loadGatewayMappings(config: GatewayConfig, log: Log): Promise<LoadedMappings> {
-  const adapters = await loadAdapters(config.adapters, config.folder);
-  const lastGood = await openLastGood(join(inConfigFolder(config, config.data), 'last-good-mappings.json'));
-  const mappings = mappingPaths(config);
-  const configuration = await ConfigurationService.open({
-    folder: configurationFolder(config),
-    base: config.folder,
-    mappings,
-    adapters,
-    lastGood,
-    log,
-  });
-  return { set: await loadMappingSet(mappings, adapters, lastGood, configuration.managed), lastGood, adapters, configuration };
-}
-
-export function configurationFolder(config: GatewayConfig): string {
-  return join(inConfigFolder(config, config.data), 'configuration');
-}
-
-export function deadLetterFolder(config: GatewayConfig): string {
-  return join(inConfigFolder(config, config.data), 'dead-letters');
-}
-
-export function mappingPaths(config: GatewayConfig): string[] {
-  return config.mappings.map((path) => inConfigFolder(config, path));
-}
-
-function stateFolder(config: GatewayConfig, name: string): string {
-  return join(inConfigFolder(config, config.data), 'state', name);
-}
-
-export function outboxFolder(config: GatewayConfig): string {
-  return inConfigFolder(config, config.outbox.folder ?? join(config.data, 'outbox'));
 }
 
 async function openConfiguredOutbox(config: GatewayConfig, folder: string, origin: ReturnType<typeof eventOrigin>): Promise<Outbox> {

@@ -61,6 +61,12 @@ export class Machine {
     return this.#pipeline.states.readings();
   }
 
+  /** The latest of one point; undefined while there is none. */
+  reading(point: string): Reading | undefined {
+    const { states } = this.#pipeline;
+    return states.reading(states.points.findIndex(({ name }) => name === point));
+  }
+
   begin(): void {
     this.#pipeline.begin();
   }

@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { formatProblems } from '../../mappings/report.ts';
 import type { Problem } from '../../model/problem.ts';
 import { apiToken, tellAddress } from '../api/access.ts';
 import { startApiServer } from '../api/server.ts';
 import { type GatewayConfig, inConfigFolder, loadConfig } from '../config.ts';
-import { Gateway, loadGatewayMappings, mappingPaths, outboxFolder, type ReloadResult } from '../gateway.ts';
+import { dataFolder, mappingPaths, outboxFolder } from '../folders.ts';
+import { Gateway, type ReloadResult } from '../gateway.ts';
 import { aborted, onInterrupt } from '../interrupt.ts';
+import { loadGatewayMappings } from '../loaded-mappings.ts';
 import { createLog } from '../log.ts';
 import type { MappingSet } from '../mapping-set.ts';
 import { addDeviceMethods } from '../methods/device-methods.ts';
@@ -15,9 +16,6 @@ import { LogBook, LogLevelForAWhile } from '../methods/log-book.ts';
 import { Methods } from '../methods/methods.ts';
 import type { HostUpdateSettings } from '../methods/update-host.ts';
 import { formatPlan } from '../reload-plan.ts';
-import { addShadowMethods } from '../shadow/methods.ts';
-import { reportedShadow } from '../shadow/reported.ts';
-import { ShadowService } from '../shadow/service.ts';
 import { trimAfterMs, trimHeap } from '../trim-heap.ts';
 import { packageVersion } from '../version.ts';
 import { watchFiles } from '../watch-files.ts';
@@ -56,18 +54,9 @@ export async function run(options: { config: string }): Promise<number> {
       logBook,
       logLevel,
       hostUpdate: hostUpdateOf(config),
-      onHostUpdate: (state) => gateway.remote.twin.report('hostUpdate', state),
+      onHostUpdate: (state) => gateway.room.remote.twin.report('hostUpdate', state),
     });
-    const dataFolder = inConfigFolder(config, config.data);
-    await using shadows: ShadowService = await ShadowService.open({
-      folder: join(dataFolder, 'shadow'),
-      adapters: loaded.adapters,
-      configuration: loaded.configuration,
-      log,
-      onChange: () => gateway.remote.twin.report('shadow', reportedShadow(shadows)),
-    });
-    addShadowMethods(methods, shadows);
-    shadows.attach(gateway);
+    const data = dataFolder(config);
     await using api = await startApiServer(config.api.listen, {
       health: () => {
         const problems = gateway.problems();
@@ -75,10 +64,10 @@ export async function run(options: { config: string }): Promise<number> {
       },
       status: () => gateway.status(),
       points: () => gateway.points(),
-      token: await apiToken(dataFolder),
+      token: await apiToken(data),
       call: (name, payload) => methods.call(name, payload, { who: 'token of the local API', from: 'local', requestId: randomUUID() }),
     });
-    await tellAddress(dataFolder, api.url);
+    await tellAddress(data, api.url);
     sayStart(config, gateway, set.fallbacks, api.url);
     const reload = (): void =>
       void gateway.reload().then(sayReload, (error: unknown) => log.error({ err: error }, 'reload failed, nothing changed'));
