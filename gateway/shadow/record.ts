@@ -61,10 +61,11 @@ export class ShadowRecords {
     return records;
   }
 
-  async save(record: ShadowRecord): Promise<void> {
-    await writeDurably(join(this.#folder, nameOf(record.id)), JSON.stringify(record));
+  /** `text` is a ShadowRecord as JSON. */
+  async save(id: number, text: string): Promise<void> {
+    await writeDurably(join(this.#folder, nameOf(id)), text);
     const names = (await readdir(this.#folder)).filter((name) => /^\d{6,}\.json$/.test(name)).toSorted();
-    for (const name of names.slice(0, -mostRecords)) if (name !== nameOf(record.id)) await unlink(join(this.#folder, name)).catch(() => {});
+    for (const name of names.slice(0, -mostRecords)) if (name !== nameOf(id)) await unlink(join(this.#folder, name)).catch(() => {});
   }
 }
 

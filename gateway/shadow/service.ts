@@ -36,7 +36,9 @@ export interface ShadowStart {
 }
 
 const mostRuns = 8;
+/** A save of 2000 points takes some 10 ms of the main thread: larger runs are saved less often, so that it stays below a part in a thousand. */
 const saveEveryMs = 30_000;
+const pointsOfThat = 2_000;
 
 /** All shadow runs of a gateway. They survive its restarts; nothing of a candidate leaves before it is promoted. */
 export class ShadowService implements AsyncDisposable {
@@ -251,7 +253,11 @@ export class ShadowService implements AsyncDisposable {
       if (verdict === 'promote') void this.#promoteByRule(run);
       else if (verdict) this.#end(run.record, verdict.state, verdict.reason);
     }
-    if (now - this.#savedMono < saveEveryMs) return;
+    const points = [...this.#live.values()].reduce(
+      (sum, { machines }) => sum + machines.reduce((all, { comparisons }) => all + comparisons.length, 0),
+      0,
+    );
+    if (now - this.#savedMono < saveEveryMs * Math.max(1, points / pointsOfThat)) return;
     this.#savedMono = now;
     for (const run of this.#live.values()) this.#save(run.record);
     if (this.#live.size > 0) this.#parts.onChange?.();
@@ -286,10 +292,14 @@ export class ShadowService implements AsyncDisposable {
 
   #save(record: ShadowRecord): void {
     this.#live.get(record.id)?.collect();
-    const copy = structuredClone(record);
-    if (copy.state !== 'running') for (const machine of Object.values(copy.machines)) machine.statistics = {};
+    // Written down now, for it goes on changing. Of a run that is over the result says all.
+    const machines = Object.entries(record.machines).map(([id, one]) => [
+      id,
+      record.state === 'running' ? one : { ...one, statistics: {} },
+    ]);
+    const text = JSON.stringify({ ...record, machines: Object.fromEntries(machines) });
     this.#saving = this.#saving
-      .then(() => this.#records.save(copy))
+      .then(() => this.#records.save(record.id, text))
       .catch((error: unknown) =>
         this.#parts.log.warn({ shadow: record.id, reason: (error as Error).message }, 'a shadow run could not be kept on disk'),
       );
