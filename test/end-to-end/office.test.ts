@@ -93,6 +93,39 @@ describe('from an office, over the twin', () => {
     await eventually(() => expect(JSON.stringify(method('points', { points: 'motor_*' }).json())).toContain('motor_current'));
   }, 40_000);
 
+  test('a setpoint in the document reaches the machine past its guards, is read back, and is done once', async () => {
+    const version = wish({ setpoints: { 'cooker-1': { setpoint: 110 } } });
+    await eventually(() => expect(twin().desired?.setpoints).toMatchObject({ version, status: 'applied' }));
+    expect((twin() as { setpoints?: unknown }).setpoints).toMatchObject({
+      'cooker-1': { setpoint: { outcome: 'done', readBack: 110, version } },
+    });
+    const read = JSON.stringify(method('read', { equipment: 'cooker-1' }).json());
+    expect(read).toMatch(/"point":"setpoint","value":110/);
+  }, 40_000);
+
+  test('what a guard forbids is refused with the guard that said no, and reaches nothing', async () => {
+    const refused = method('write', { equipment: 'cooker-1', point: 'setpoint', value: 500 });
+    expect(refused.code).toBe(1);
+    expect(refused.said + JSON.stringify(refused.json())).toMatch(/range/);
+    const version = wish({ setpoints: { 'cooker-1': { setpoint: 110, jacket_temperature: 20 } } });
+    await eventually(() => expect(twin().desired?.setpoints).toMatchObject({ version, status: 'refused' }));
+    expect(twin().desired?.setpoints?.message).toMatch(/jacket_temperature.*write:/);
+  }, 40_000);
+
+  test('the master switch stops all writing, and the log of who did what is whole', async () => {
+    expect(method('writes', { writes: 'off', why: 'maintenance' }).json()).toMatchObject({ writes: 'off' });
+    const off = method('write', { equipment: 'cooker-1', point: 'setpoint', value: 105 });
+    expect(off.said + JSON.stringify(off.json())).toMatch(/writes-off|switched off/);
+    expect(method('writes', { writes: 'on' }).code).toBe(0);
+    const verified = spawnSync(process.execPath, [main, 'audit', 'verify', '--data', at('data')], { encoding: 'utf8' });
+    expect(verified.stdout + verified.stderr).toMatch(/all as they were written/);
+    const shown = spawnSync(process.execPath, [main, 'audit', 'show', '--data', at('data'), '--json'], { encoding: 'utf8' }).stdout;
+    expect(shown).toMatch(/cooker-1\/setpoint/);
+    expect(shown).toMatch(/writes off/);
+    const events = spawnSync(process.execPath, [main, 'hub', 'query', '--data', at('hub')], { encoding: 'utf8', maxBuffer: 1e9 }).stdout;
+    await eventually(() => expect(events).toMatch(/dragoman\.audit\.v1/));
+  }, 40_000);
+
   test('kill -9 and a start without a word from the hub: what was learned is there', async () => {
     gateway.process.kill('SIGKILL');
     await gateway.exited;
