@@ -1,12 +1,14 @@
 import type { Log } from '../../adapters/contract.ts';
 import type { HubControl, TwinObject } from '../../hub-client/contract.ts';
 import { backoff } from '../../model/backoff.ts';
+import { checkPatch } from '../../twin/limits.ts';
 import { isTwinObject, propertiesOf, versionOf } from '../../twin/section.ts';
 import { pause } from '../pause.ts';
 import { type Clock, systemClock } from '../pipeline.ts';
 import type { Applier, ApplierOptions } from './applier.ts';
+import { clipped } from './clipped.ts';
 import { DesiredSections } from './desired-sections.ts';
-import { answersSection, ReportedState } from './reported-state.ts';
+import { answersSection, ReportedState, type ReportRefusal, refusedSection } from './reported-state.ts';
 import { Reporter } from './reporter.ts';
 import { TwinFile } from './twin-file.ts';
 
@@ -35,6 +37,7 @@ interface Link {
 const maxWaiting = 100;
 const appliersEndWithinMs = 2_000;
 const saveAgainMs = 5_000;
+const maxRefusedBytes = { name: 64, message: 160 };
 
 /**
  * The gateway's side of its twin, over links that come and go and over restarts. Desired properties reach the appliers of their sections in
@@ -63,10 +66,10 @@ export class TwinAgent implements AsyncDisposable {
     this.#log = log;
     this.#clock = clock;
     this.#saveEveryMs = saveEveryMs;
-    this.#reported = new ReportedState(stored.reported, (section, { path, message }) =>
-      log.warn({ section, path, reason: message }, 'a section of the reported properties cannot stand in a twin; it stays as it was'),
-    );
-    this.#reporter = new Reporter(this.#reported, { patchEveryMs, maxPatchBytes }, clock, log, {
+    this.#reported = new ReportedState(stored.reported, (section, refusal) => this.#refused(section, refusal));
+    // Refusals are of a life: what was refused before is not staged any more.
+    if (Object.hasOwn(stored.reported.wanted, refusedSection)) this.#reported.set([refusedSection], null);
+    this.#reporter = new Reporter(this.#reported, { patchEveryMs, maxPatchBytes }, clock, {
       acknowledged: () => this.#saveSoon(),
       uncertain: (control, error) => {
         if (this.#link?.control === control) void this.#synchronise(this.#link, error);
@@ -101,14 +104,17 @@ export class TwinAgent implements AsyncDisposable {
 
   /**
    * Reports: a merge patch, or what stands at a path (`machines.cooker-1.state`; null removes it). Returns at once, costs the path alone, takes a copy.
-   * What no twin may hold is refused when the next patch is made, section by section, and logged. `desired` is the agent's own.
+   * What no twin may hold is refused when the next patch is made, section by section, logged, and told in `reported.refused`
+   * while it lasts. `desired` and `refused` are the agent's own.
    */
   report(patch: TwinObject): void;
   report(path: string | readonly string[], value: unknown): void;
   report(what: TwinObject | string | readonly string[], value?: unknown): void {
     const path = typeof what === 'string' ? what.split('.') : Array.isArray(what) ? (what as readonly string[]) : undefined;
-    if (path ? path[0] === answersSection : Object.hasOwn(what as TwinObject, answersSection))
-      throw new TypeError(`reported.${answersSection} is where desired properties are answered`);
+    for (const taken of [answersSection, refusedSection]) {
+      if (path ? path[0] === taken : Object.hasOwn(what as TwinObject, taken))
+        throw new TypeError(`reported.${taken} is the twin's own: answers to desired properties, and what could not be reported`);
+    }
     if (path) this.#reported.set(path, value);
     else this.#reported.merge(what as TwinObject);
     this.#reporter.kick();
@@ -242,6 +248,20 @@ export class TwinAgent implements AsyncDisposable {
       this.#desired.patch(propertiesOf(patch), version);
       void this.onDisk();
     }
+  }
+
+  /** What stands at the hub for this section is older than what was reported: whoever reads it there shall know. */
+  #refused(section: string, refusal: ReportRefusal | undefined): void {
+    if (refusal) {
+      const { path, message: reason, code } = refusal;
+      if (code === 'refused-by-hub')
+        this.#log.error({ section, reason }, 'the hub refuses a section of the reported properties; it is not sent again until it changes');
+      else this.#log.warn({ section, path, reason }, 'a section of the reported properties cannot stand in a twin; it stays as it was');
+    }
+    const nameFits = Buffer.byteLength(section) <= maxRefusedBytes.name && checkPatch(Object.fromEntries([[section, 1]])) === undefined;
+    if (!nameFits || section === refusedSection) return;
+    this.#reported.set([refusedSection, section], refusal && clipped(`${refusal.path}: ${refusal.message}`, maxRefusedBytes.message));
+    this.#reporter.kick();
   }
 
   #saveSoon(atLeastMs = 0): void {

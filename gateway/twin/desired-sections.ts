@@ -4,6 +4,7 @@ import { checkPatch, type TwinRefusal } from '../../twin/limits.ts';
 import { mergePatch } from '../../twin/patch.ts';
 import { isTwinObject, sameJson, type TwinObject } from '../../twin/section.ts';
 import type { Answer, Answered, Applier, ApplierOptions, Outcome } from './applier.ts';
+import { clipped } from './clipped.ts';
 import { Lane } from './lane.ts';
 import { answersSection } from './reported-state.ts';
 import type { StoredTwin } from './twin-file.ts';
@@ -218,7 +219,7 @@ export class DesiredSections {
   }
 
   #answer(section: string, answered: Answered): void {
-    const kept = { ...answered, message: clipped(answered.message) };
+    const kept = { ...answered, message: clipped(answered.message, maxMessageBytes) };
     this.#answered.set(section, kept);
     const { version, status, message } = kept;
     this.#listener.answered(section, { version, status, message });
@@ -226,13 +227,3 @@ export class DesiredSections {
 }
 
 const own = (object: TwinObject, key: string): unknown => (Object.hasOwn(object, key) ? object[key] : undefined);
-
-/** Not in the middle of a character. */
-function clipped(message: string, maxBytes = maxMessageBytes): string {
-  const bytes = Buffer.from(message);
-  if (bytes.length <= maxBytes) return message;
-  return `${bytes
-    .subarray(0, maxBytes)
-    .toString('utf8')
-    .replace(/\uFFFD+$/u, '')}…`;
-}

@@ -6,8 +6,11 @@ import { StagedTree } from './staged-tree.ts';
 
 /** Where desired properties are answered. */
 export const answersSection = 'desired';
-/** Kept free for the answers: a summary that grew must not silence them. */
-export const answersReserveBytes = 8 * 1024;
+/** Where it stands which sections are not as they were reported, and why. */
+export const refusedSection = 'refused';
+/** Kept free for these two: a summary that grew must not silence them. */
+const reserveBytes = 8 * 1024;
+const isReserved = (section: string): boolean => section === answersSection || section === refusedSection;
 
 /** Why a section of the reported properties is not at the hub as it was reported. */
 export interface ReportRefusal {
@@ -34,17 +37,18 @@ export class ReportedState {
   /** Sections as the hub would not have them; not sent again until they change. */
   readonly #unwelcome = new Map<string, unknown>();
   #oneByOne = false;
-  readonly #onRefused: (section: string, refusal: ReportRefusal) => void;
+  readonly #onRefusal: (section: string, refusal: ReportRefusal | undefined) => void;
 
   constructor(
     start: { readonly acknowledged: TwinObject; readonly wanted: TwinObject },
-    onRefused: (section: string, refusal: ReportRefusal) => void,
+    /** A section is refused, or no longer. */
+    onRefusal: (section: string, refusal: ReportRefusal | undefined) => void,
   ) {
     this.#known = start.acknowledged;
     this.#wanted = start.wanted;
     this.#staged = new StagedTree(start.wanted);
     for (const [section, value] of Object.entries(start.wanted)) this.#sizes.set(section, sizeOf(section, value));
-    this.#onRefused = onRefused;
+    this.#onRefusal = onRefusal;
   }
 
   /** Rises when wanted or known change. */
@@ -107,7 +111,7 @@ export class ReportedState {
   #change(section: string) {
     const value = this.#staged.snapshot(section);
     const size = value === undefined ? 0 : sizeOf(section, value);
-    const rank = section === answersSection ? Number.NEGATIVE_INFINITY : size - (this.#sizes.get(section) ?? 0);
+    const rank = isReserved(section) ? Number.NEGATIVE_INFINITY : size - (this.#sizes.get(section) ?? 0);
     return { section, value, size, rank };
   }
 
@@ -117,10 +121,13 @@ export class ReportedState {
     if (rule) return rule;
     const before = this.#sizes.get(section) ?? 0;
     if (size <= before) return undefined;
-    const answers = this.#sizes.get(answersSection) ?? 0;
-    const others = [...this.#sizes.values()].reduce((sum, one) => sum + one, 0) - answers;
+    let [reserved, others] = [0, 0];
+    for (const [one, bytes] of this.#sizes) {
+      if (isReserved(one)) reserved += bytes;
+      else others += bytes;
+    }
     const limit = maxSectionBytes.reported;
-    const room = section === answersSection ? limit - others : limit - Math.max(answersReserveBytes, answers) - (others - before);
+    const room = before + (isReserved(section) ? limit - others - reserved : limit - others - Math.max(reserveBytes, reserved));
     if (size <= room) return undefined;
     return { code: 'too-large', path: section, message: `${section} has ${size} bytes; there is room for ${Math.max(room, 0)}` };
   }
@@ -131,7 +138,7 @@ export class ReportedState {
     else this.#refusals.delete(section);
     if (refusal?.code === 'too-large') this.#crowdedOut.add(section);
     else this.#crowdedOut.delete(section);
-    if (refusal && (before?.code !== refusal.code || before.path !== refusal.path)) this.#onRefused(section, refusal);
+    if (before?.code !== refusal?.code || before?.path !== refusal?.path) this.#onRefusal(section, refusal);
   }
 
   /** What the hub said that it has. */
@@ -164,19 +171,19 @@ export class ReportedState {
 
   /**
    * The hub will never take this patch. Of several sections, each is tried alone from now on; a single one is left out until it changes.
-   * Gives that section.
    */
-  reject(patch: TwinObject, message: string): string | undefined {
+  reject(patch: TwinObject, message: string): void {
     const [section, ...more] = Object.keys(patch);
     this.#even = false;
-    if (section === undefined) return undefined;
+    if (section === undefined) return;
     if (more.length > 0) {
       this.#oneByOne = true;
-      return undefined;
+      return;
     }
     this.#unwelcome.set(section, own(this.#wanted, section));
-    this.#refusals.set(section, { code: 'refused-by-hub', path: section, message });
-    return section;
+    const refusal = { code: 'refused-by-hub', path: section, message } as const;
+    this.#refusals.set(section, refusal);
+    this.#onRefusal(section, refusal);
   }
 
   /** Wanted, but for what the hub would not have: there it may keep what it has. */

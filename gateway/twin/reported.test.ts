@@ -39,11 +39,12 @@ test('a value that is given may be changed by its owner afterwards', async () =>
   expect(hub.reported.properties).toEqual({ a: { list: [1], at: '1970-01-01T00:00:00.000Z' } });
 });
 
-test('the place of the answers is not for others', async () => {
+test('the places of answers and refusals are not for others', async () => {
   using folder = tempFolder();
   await using agent = hastyAgent(folder.path);
   expect(() => agent.report('desired.mappings', 1)).toThrow(TypeError);
   expect(() => agent.report({ desired: {} })).toThrow(TypeError);
+  expect(() => agent.report(['refused'], null)).toThrow(TypeError);
   agent.section('a', recorder());
   expect(() => agent.section('a', recorder())).toThrow(TypeError);
 });
@@ -208,14 +209,32 @@ describe('limits', () => {
       agent.report('summary', { good: 10_000, round });
       await hub.until((reported) => (reported.summary as TwinObject | undefined)?.round === round);
     }
-    expect(Object.keys(hub.reported.properties).sort()).toEqual(['desired', 'summary']);
+    await hub.until((reported) => 'refused' in reported);
+    expect(Object.keys(hub.reported.properties).sort()).toEqual(['desired', 'refused', 'summary']);
+    expect(hub.reported.properties.refused).toEqual({
+      points: expect.stringMatching(/^points: points has \d+ bytes; there is room for \d+$/),
+    });
     expect(log.lines.filter(({ level }) => level === 'warn')).toEqual([
       expect.objectContaining({ section: 'points', reason: expect.stringMatching(/points has \d+ bytes; there is room for \d+/) }),
     ]);
     expect(agent.state().refused).toMatchObject({ points: expect.stringContaining('bytes') });
     agent.report('points', { p1: 1 });
-    await hub.until((reported) => 'points' in reported);
+    await hub.until((reported) => 'points' in reported && Object.keys(reported.refused as object).length === 0);
     expect(agent.state().refused).toEqual({});
+  });
+
+  test('a refusal ends with the life that it was in', async () => {
+    using folder = tempFolder();
+    const hub = new MemoryHub();
+    {
+      await using agent = hastyAgent(folder.path);
+      await agent.attach(hub.connect());
+      agent.report('a', 1n);
+      await hub.until(({ refused }) => refused !== undefined);
+    }
+    await using agent = hastyAgent(folder.path);
+    await agent.attach(hub.connect());
+    await hub.until(({ refused }) => refused === undefined);
   });
 
   test('what had no room goes when there is room', async () => {
@@ -228,7 +247,7 @@ describe('limits', () => {
     agent.report('b', bulky(15_000));
     agent.report('c', 1);
     await hub.until((reported) => 'c' in reported);
-    expect(Object.keys(hub.reported.properties)).toEqual(['a', 'c']);
+    expect('b' in hub.reported.properties).toBe(false);
     agent.report('a', null);
     await hub.until((reported) => 'b' in reported && !('a' in reported));
   });
@@ -249,7 +268,9 @@ describe('limits', () => {
     agent.report({ merged: circle });
     agent.report('fine', 1);
     await hub.until((reported) => reported.fine === 1);
-    expect(hub.reported.properties).toEqual({ a: { x: 1 }, fine: 1 });
+    await hub.until(({ refused }) => Object.keys((refused ?? {}) as object).length === 4);
+    expect(hub.reported.properties).toMatchObject({ a: { x: 1 }, fine: 1, refused: { a: expect.stringContaining('white space') } });
+    expect(Object.keys(hub.reported.properties).sort()).toEqual(['a', 'fine', 'refused']);
     expect(log.lines.map(({ path }) => path)).toEqual(expect.arrayContaining(['a.b c', 'big.n']));
     agent.report(['a', 'b c'], null);
     agent.report('a.y', 2);
@@ -272,9 +293,11 @@ describe('limits', () => {
     expect(log.lines.filter(({ level }) => level === 'error')).toEqual([
       expect.objectContaining({ section: 'ill', reason: 'not this one' }),
     ]);
+    expect(await hub.until(({ refused }) => refused !== undefined)).toMatchObject({ refused: { ill: 'ill: not this one' } });
     agent.report('ill', 2);
     await hub.until((reported) => reported.ill === 2);
     expect(hub.patches.filter(({ patch }) => patch.ill === 1).length).toBeLessThanOrEqual(2);
+    await hub.until(({ refused }) => Object.keys(refused as object).length === 0);
   });
 });
 

@@ -1,4 +1,3 @@
-import type { Log } from '../../adapters/contract.ts';
 import type { HubControl } from '../../hub-client/contract.ts';
 import { type Backoff, backoff } from '../../model/backoff.ts';
 import { GatewayError } from '../../model/error.ts';
@@ -25,7 +24,6 @@ export class Reporter {
   readonly #state: ReportedState;
   readonly #settings: ReporterSettings;
   readonly #clock: Clock;
-  readonly #log: Log;
   readonly #listener: ReporterListener;
   readonly #backoff: Backoff = backoff();
   #control: HubControl | undefined;
@@ -36,11 +34,10 @@ export class Reporter {
   #notBeforeMono = Number.NEGATIVE_INFINITY;
   #patches = 0;
 
-  constructor(state: ReportedState, settings: ReporterSettings, clock: Clock, log: Log, listener: ReporterListener) {
+  constructor(state: ReportedState, settings: ReporterSettings, clock: Clock, listener: ReporterListener) {
     this.#state = state;
     this.#settings = settings;
     this.#clock = clock;
-    this.#log = log;
     this.#listener = listener;
   }
 
@@ -96,9 +93,7 @@ export class Reporter {
   #failed(control: HubControl, patch: TwinObject, error: unknown): void {
     const reason = error instanceof Error ? error.message : String(error);
     if (error instanceof GatewayError && error.retry === 'never') {
-      const section = this.#state.reject(patch, reason);
-      if (section !== undefined)
-        this.#log.error({ section, reason }, 'the hub refuses this section of the reported properties; not sent again until it changes');
+      this.#state.reject(patch, reason);
       return;
     }
     this.#notBeforeMono = this.#clock.monotonicMs() + this.#backoff.next(error);
