@@ -160,6 +160,16 @@ describe('twin', () => {
     peer.script.suback = () => 0x80;
     const { control } = await sessionWith(peer);
     await expect(control.twin()).rejects.toMatchObject({ code: 'hub-subscription' });
+    await expect(control.report({})).rejects.toMatchObject({ code: 'hub-subscription' });
+  });
+
+  test('a subscription to something else that is refused holds up nothing', async () => {
+    const peer = await startPeer();
+    serveTwin(peer);
+    peer.script.suback = (filter, qos) => (filter.includes('methods') ? 0x80 : qos);
+    const { control } = await sessionWith(peer);
+    control.onMethod(async () => ({ status: 200 }));
+    expect((await control.twin()).desired.$version).toBe(1);
   });
 
   test('a half-open link in the middle of a subscription: the time-out counts', async () => {
