@@ -2,12 +2,14 @@ import { join } from 'node:path';
 import type { Adapter, Log } from '../adapters/contract.ts';
 import type { HubSession } from '../hub-client/contract.ts';
 import type { Plant } from '../model/plant.ts';
-import type { AuditEntry } from './audit/entry.ts';
+import type { AuditEntry, AuditRecord } from './audit/entry.ts';
 import { exportEntries } from './audit/export.ts';
 import { AuditLog } from './audit/log.ts';
+import { addAuditMethod } from './audit/note.ts';
 import { auditEvent, type EventOrigin } from './cloud-event.ts';
 import { addConfigurationMethods } from './configuration/methods.ts';
 import type { ConfigurationService } from './configuration/service.ts';
+import type { Snapshot } from './configuration/snapshot.ts';
 import type { WriteTargets } from './control/contract.ts';
 import { addWriteMethods } from './control/methods.ts';
 import { setpointApplier } from './control/setpoints.ts';
@@ -54,6 +56,12 @@ export class ControlRoom implements AsyncDisposable {
     addConfigurationMethods(methods, configuration);
     addShadowMethods(methods, this.#shadow);
     addWriteMethods(methods, writes);
+    addAuditMethod(methods, audit);
+    configuration.store.onCommit((snapshot) => {
+      audit
+        .append(configurationRecord(snapshot))
+        .catch((error: unknown) => log.error({ err: error }, 'a change of the configuration stands in no audit log'));
+    });
     const { twin } = this.remote;
     const told = ({ equipment, point }: { equipment: string; point: string }, outcome: Record<string, unknown>): void =>
       twin.report(['setpoints', equipment, point], outcome);
@@ -115,6 +123,20 @@ export class ControlRoom implements AsyncDisposable {
     await Promise.allSettled(this.#running);
     await this.audit[Symbol.asyncDispose]();
   }
+}
+
+function configurationRecord({ number, who, from, parent, plan, note, digest }: Snapshot): AuditRecord {
+  return {
+    kind: 'configuration',
+    action: 'put in force',
+    who,
+    from,
+    target: `snapshot ${number}`,
+    ...(parent !== undefined && { old: `snapshot ${parent}` }),
+    new: digest,
+    outcome: 'done',
+    reason: [note, plan.at(-1)].filter(Boolean).join('; ') || 'first start',
+  };
 }
 
 function auditOutboxEvent(origin: EventOrigin, entry: AuditEntry): OutboxEvent {

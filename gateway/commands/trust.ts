@@ -1,4 +1,5 @@
 import { writeFile } from 'node:fs/promises';
+import { hostname, userInfo } from 'node:os';
 import { join } from 'node:path';
 import {
   exportOwnCertificate,
@@ -8,6 +9,7 @@ import {
   type ServerCertificate,
   trustCertificate,
 } from '../../adapters/opcua/trust.ts';
+import { noteFromCommand } from '../audit/note.ts';
 
 /** `dragoman trust`: works on the files of the gateway, running or not. */
 export async function trust(
@@ -23,6 +25,14 @@ export async function trust(
   if (fingerprint !== undefined) {
     const certificate = await (options.reject ? rejectCertificate : trustCertificate)(folder, fingerprint);
     process.stdout.write(`${options.reject ? 'refused' : 'trusted'}: ${certificate.subject}\n  SHA-1 ${colons(certificate.sha1)}\n`);
+    await noteFromCommand(options.data, {
+      kind: 'trust',
+      action: options.reject ? 'refuse certificate' : 'trust certificate',
+      who: `${userInfo().username}@${hostname()}`,
+      from: 'command',
+      target: `${certificate.subject} ${colons(certificate.sha1)}`,
+      outcome: 'done',
+    }).catch((error: Error) => void process.stderr.write(`it is done, but stands in no audit log: ${error.message}\n`));
     if (!options.reject) process.stdout.write('A running gateway connects at its next attempt, within 15 s.\n');
     return 0;
   }

@@ -21,6 +21,7 @@ export class ConfigurationStore {
   readonly folder: string;
   readonly blobs: Blobs;
   #snapshots: readonly Snapshot[] = [];
+  readonly #listeners = new Set<(snapshot: Snapshot) => void>();
   #texts: ReadonlyMap<string, string> = new Map();
   #highest = 0;
 
@@ -77,6 +78,12 @@ export class ConfigurationStore {
     return this.blobs.all(digestsOf(state));
   }
 
+  /** Called with each snapshot once it is on disk. A listener must not throw. */
+  onCommit(listener: (snapshot: Snapshot) => void): Disposable {
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
+  }
+
   /** Puts a state in force. `texts` are those that may be new. Durable when it resolves. */
   async commit(state: State, texts: Iterable<string>, by: Authorship, plan: readonly string[]): Promise<Snapshot> {
     for (const text of texts) await this.blobs.put(text);
@@ -100,6 +107,7 @@ export class ConfigurationStore {
     this.#snapshots = [...this.#snapshots, snapshot];
     this.#texts = await this.textsOf(snapshot);
     await this.#trim();
+    for (const listener of this.#listeners) listener(snapshot);
     return snapshot;
   }
 

@@ -122,6 +122,7 @@ describe('from an office, over the twin', () => {
     const shown = spawnSync(process.execPath, [main, 'audit', 'show', '--data', at('data'), '--json'], { encoding: 'utf8' }).stdout;
     expect(shown).toMatch(/cooker-1\/setpoint/);
     expect(shown).toMatch(/writes off/);
+    expect(shown).toMatch(/"kind": ?"configuration"[\s\S]*"who": ?"hub"/);
     const events = spawnSync(process.execPath, [main, 'hub', 'query', '--data', at('hub')], { encoding: 'utf8', maxBuffer: 1e9 }).stdout;
     await eventually(() => expect(events).toMatch(/dragoman\.audit\.v1/));
   }, 40_000);
