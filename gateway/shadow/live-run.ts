@@ -22,8 +22,7 @@ export class LiveRun {
   constructor(record: ShadowRecord, plans: readonly ShadowPlan[], ended: Ended) {
     this.record = record;
     this.machines = plans.map((plan) => {
-      const before = record.machines[plan.running.id]?.statistics;
-      return new MachineComparison(plan, record.rule, record, ended, before);
+      return new MachineComparison(plan, record.rule, record, ended, record.machines[plan.running.id]);
     });
   }
 
@@ -65,12 +64,18 @@ export class LiveRun {
 
   /** Brings the record up to date. */
   collect(): void {
-    for (const machine of this.machines) this.record.machines[machine.plan.running.id]!.statistics = machine.statistics();
+    for (const machine of this.machines) {
+      const kept = this.record.machines[machine.plan.running.id]!;
+      kept.statistics = machine.statistics();
+      kept.traffic = machine.traffic;
+    }
   }
 
   report(most = mostPoints): ShadowReport {
-    const machines = this.machines.map(({ plan, comparisons }) => ({
+    const machines = this.machines.map(({ plan, comparisons, traffic }) => ({
       equipment: plan.running.id,
+      traffic: structuredClone(traffic),
+      otherIntervals: plan.pairs.some(({ running, candidate }) => running && candidate && running.everyMs !== candidate.everyMs),
       pairs: comparisons.map(({ pair, statistics }) => ({ facts: pair, statistics })),
     }));
     const judged = this.record.state === 'running' && this.record.rule.promoteAfterMs !== undefined;

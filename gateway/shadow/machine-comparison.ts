@@ -5,6 +5,13 @@ import { PointComparison, type RawSample, type RunClock } from './point-comparis
 import { type ShadowRule, toleranceOf } from './rule.ts';
 import type { PointStatistics } from './statistics.ts';
 import type { ShadowTap } from './tap.ts';
+import { type Traffic, TrafficComparison } from './traffic.ts';
+
+/** What an earlier life of the gateway found out. */
+export interface Kept {
+  readonly statistics: Readonly<Record<string, PointStatistics>>;
+  readonly traffic?: Traffic | undefined;
+}
 
 const leastPatienceMs = 5_000;
 
@@ -21,18 +28,20 @@ export class MachineComparison implements ShadowTap {
   readonly #running: (PointComparison[] | undefined)[] = [];
   readonly #candidate: (PointComparison[] | undefined)[] = [];
   readonly #ended: Ended;
+  readonly #traffic: TrafficComparison;
   readonly #patienceMs: number;
   #heardMono = Number.NEGATIVE_INFINITY;
   #batch = 0;
   #over = false;
 
-  constructor(plan: ShadowPlan, rule: ShadowRule, clock: RunClock, ended: Ended, before: Readonly<Record<string, PointStatistics>> = {}) {
+  constructor(plan: ShadowPlan, rule: ShadowRule, clock: RunClock, ended: Ended, kept: Kept = { statistics: {} }) {
     this.plan = plan;
     this.points = plan.extra;
     this.#ended = ended;
     const slowest = plan.running.points.reduce((longest, { everyMs }) => Math.max(longest, everyMs), 0);
     this.#patienceMs = Math.max(leastPatienceMs, 3 * slowest);
-    this.comparisons = plan.pairs.map((pair) => new PointComparison(pair, toleranceOf(rule, pair.name), clock, before[pair.name]));
+    this.comparisons = plan.pairs.map((pair) => new PointComparison(pair, toleranceOf(rule, pair.name), clock, kept.statistics[pair.name]));
+    this.#traffic = new TrafficComparison(plan, kept.traffic);
     for (const comparison of this.comparisons) {
       const { runningPlace, candidatePlace } = comparison.pair;
       if (runningPlace === candidatePlace) add(this.#both, runningPlace, comparison);
@@ -47,6 +56,7 @@ export class MachineComparison implements ShadowTap {
     if (this.#over) return;
     try {
       this.#take(batch);
+      this.#traffic.accept(batch);
     } catch (error) {
       this.ended(`the comparison failed by a defect: ${error instanceof Error ? error.message : String(error)}`);
     }
@@ -86,6 +96,11 @@ export class MachineComparison implements ShadowTap {
 
   settle(nowMs: number): void {
     for (const comparison of this.comparisons) comparison.settle(nowMs);
+    if (!this.#over) this.#traffic.sweep();
+  }
+
+  get traffic(): Traffic {
+    return this.#traffic.traffic;
   }
 
   statistics(): Record<string, PointStatistics> {

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { writeDurably } from '../configuration/durable-file.ts';
 import { ShadowRule } from './rule.ts';
 import { PointStatistics } from './statistics.ts';
+import { Traffic } from './traffic.ts';
 
 /** `finished`: its time is over and a person decides. `failed`: it can be promoted no more, the reason says why. */
 export const shadowStates = ['running', 'finished', 'promoted', 'dropped', 'failed'] as const;
@@ -29,7 +30,10 @@ export const ShadowRecord = z.strictObject({
   interruptions: z.int(),
   rule: ShadowRule,
   /** By equipment: what it was compared with, and what came out, by point. */
-  machines: z.record(z.string(), z.strictObject({ baseHash: z.string(), statistics: z.record(z.string(), PointStatistics) })),
+  machines: z.record(
+    z.string(),
+    z.strictObject({ baseHash: z.string(), statistics: z.record(z.string(), PointStatistics), traffic: Traffic.optional() }),
+  ),
   /** The report, once it is over: the statistics are not kept then. */
   result: z.unknown().optional(),
   /** The configuration that it became. */

@@ -4,6 +4,7 @@ import type { PointPair } from './plan.ts';
 import type { ShadowRecord, ShadowState } from './record.ts';
 import { percent, roughly, type ShadowRule } from './rule.ts';
 import type { PointStatistics } from './statistics.ts';
+import type { Traffic } from './traffic.ts';
 
 /** What is known of a pair of points beside its statistics; of a run that is over, only the names. */
 export type PairFacts = Pick<PointPair, 'name' | 'renamedFrom' | 'changes'> & {
@@ -51,6 +52,8 @@ export interface MachineReport {
   /** Points with a difference, the ones that differ most often first; then those that only one side has. */
   readonly differences: readonly PointReport[];
   readonly more?: number;
+  /** What left, and what would have: readings after deadbands, and their text in bytes. */
+  readonly sends?: Traffic & { readonly intervalsDiffer?: true };
   /** Points under both mappings of which no pair came. */
   readonly unseen: readonly string[];
 }
@@ -78,6 +81,9 @@ export interface ShadowReport {
 
 export interface MachineFacts {
   readonly equipment: string;
+  readonly traffic?: Traffic;
+  /** The candidate asks for some point more or less often, which was not tried: both were compared at the interval that runs. */
+  readonly otherIntervals?: boolean;
   readonly pairs: readonly { readonly facts: PairFacts; readonly statistics: PointStatistics }[];
 }
 
@@ -108,7 +114,7 @@ export function reportOf(
   };
 }
 
-function machineReport({ equipment, pairs }: MachineFacts, mostPoints: number): MachineReport {
+function machineReport({ equipment, pairs, traffic, otherIntervals }: MachineFacts, mostPoints: number): MachineReport {
   const reports = pairs.map(({ facts, statistics }) => pointReport(facts, statistics));
   const notable = reports
     .filter(
@@ -122,6 +128,7 @@ function machineReport({ equipment, pairs }: MachineFacts, mostPoints: number): 
     compared: reports.filter(({ compared }) => compared > 0).length,
     differences: notable.slice(0, mostPoints),
     ...(more > 0 && { more }),
+    ...(traffic && { sends: { ...traffic, ...(otherIntervals && { intervalsDiffer: true as const }) } }),
     unseen: reports
       .filter(({ compared, onlyIn }) => compared === 0 && onlyIn === undefined)
       .map(({ point }) => point)
@@ -221,17 +228,24 @@ export function formatReport(report: ShadowReport): string {
   return [...head, ...report.machines.flatMap(formatMachine)].join('\n');
 }
 
-function formatMachine({ equipment, points, compared, differences, more, unseen }: MachineReport): string[] {
+function formatMachine({ equipment, points, compared, differences, more, unseen, sends }: MachineReport): string[] {
   const different = differences.filter((one) => one.different > 0).length;
   const lines = ['', `${equipment}: ${points} points, ${compared} compared, ${different + (more ?? 0)} differ`];
   if (differences.length > 0) {
     const header = ['point', 'differs', 'largest', 'mean', 'pattern', 'worst: running', 'candidate', 'mapping'];
     lines.push(table(header, differences.map(rowOf)));
   }
+  if (sends) lines.push(trafficText(sends));
   if (more) lines.push(`… and ${more} more points`);
   if (unseen.length > 0)
     lines.push(`no samples yet: ${unseen.slice(0, 10).join(', ')}${unseen.length > 10 ? ` and ${unseen.length - 10} more` : ''}`);
   return lines;
+}
+
+function trafficText({ running, candidate, intervalsDiffer }: NonNullable<MachineReport['sends']>): string {
+  const kilobytes = (bytes: number): string => `${(bytes / 1_000).toFixed(1)} kB`;
+  const note = intervalsDiffer ? '; its other intervals, which change that, were not tried' : '';
+  return `sends ${running.readings} readings (${kilobytes(running.bytes)}); the candidate would ${candidate.readings} (${kilobytes(candidate.bytes)})${note}`;
 }
 
 function rowOf(one: PointReport): string[] {

@@ -183,6 +183,23 @@ test('one message gives both their value, and a point that never changes is comp
   await broker.close();
 }, 15_000);
 
+test('says how much the candidate would send: a wider deadband', async () => {
+  using folder = tempFolder();
+  const { machine, gateway, mapping } = await plant(folder.path);
+  gateway.shadows.start(
+    { file: 'cooker-1.yaml', text: mapping({ level: 'at: holding 1, type: uint16, scale: 0.1, deadband: 1' }), rule },
+    anna,
+  );
+  await eventually(() => expect(gateway.shadows.report().machines[0]!.sends!.running.readings).toBeGreaterThan(14));
+  const { sends, differences } = gateway.shadows.report().machines[0]!;
+  expect(differences).toEqual([]);
+  expect(sends!.candidate.readings).toBeLessThan(sends!.running.readings / 2);
+  expect(sends!.candidate.readings).toBeGreaterThanOrEqual(4);
+  expect(sends!.candidate.bytes).toBeLessThan(sends!.running.bytes);
+  await gateway.end();
+  await machine.close();
+}, 15_000);
+
 describe('promotion', () => {
   test('by hand: the candidate is in force, as a snapshot; the wire stays open', async () => {
     using folder = tempFolder();

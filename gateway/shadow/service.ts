@@ -130,6 +130,7 @@ export class ShadowService implements AsyncDisposable {
         });
       }
     }
+    this.#refuseStale(host, record);
     const live = this.#live.get(record.id);
     // The reload would end it: from here on it is ours to end.
     live?.stop();
@@ -144,6 +145,18 @@ export class ShadowService implements AsyncDisposable {
     if (outcome.snapshot) record.snapshot = outcome.snapshot.number;
     this.#end(record, 'promoted', by.note ?? `by ${by.who}`);
     return this.report(record.id);
+  }
+
+  /** Its file holds more machines than those compared: what happened to them since must not be undone by the way. */
+  #refuseStale(host: ShadowHost, record: ShadowRecord): void {
+    const plans = this.#plans(host, record.file, record.text);
+    const other = plans.find(({ running }) => !(running.id in record.machines));
+    if (other || this.#targetFile(host, record.file, plans) !== record.file) {
+      const what = other ? `the mapping of ${other.running.id}, which stands in the same file,` : 'where its machines come from';
+      throw new MethodRefusal(409, 'shadow-base', `${what} was changed since the run began`, {
+        hint: 'start it again, with the file as it is now',
+      });
+    }
   }
 
   /** Ends it; the mapping that runs goes on running. */
