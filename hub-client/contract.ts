@@ -3,6 +3,7 @@ import type { ConnectContext } from '../adapters/contract.ts';
 import type { Grain, MessageSubject } from '../encodings/contract.ts';
 import type { Plant } from '../model/plant.ts';
 import type { HubEvent } from '../model/telemetry.ts';
+import type { TwinObject } from '../twin/section.ts';
 
 /** One kind of hub. Like an adapter: the definition is light, the library loads with `load`. */
 export interface HubClientKind<Settings = unknown> {
@@ -74,8 +75,8 @@ export interface HubMessage {
   readonly retain?: boolean;
 }
 
-/** A JSON object as it stands in a twin. */
-export type TwinObject = { readonly [key: string]: unknown };
+/** As `twin/` has it; here for those who know the hub by this contract alone. */
+export type { TwinObject };
 
 /** As the hub holds it. `$version` rises with each change of the section; `$metadata` is left out. */
 export interface HubTwin {
