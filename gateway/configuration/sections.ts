@@ -2,7 +2,7 @@ import type { DesiredAnswer, RemoteConfiguration } from './remote.ts';
 
 /** What became of a section, in the words of the twin agent. */
 export interface SectionOutcome {
-  readonly status: 'applied' | 'refused' | 'failed';
+  readonly status: 'applied' | 'refused' | 'waiting';
   readonly message: string;
 }
 
@@ -12,7 +12,7 @@ export const configurationSections = ['mappings', 'mappingParts', 'settings'] as
 /**
  * One applier for all of our sections: each time one of them changes, all are looked at together, for a mapping and its parts belong
  * together. `desired` gives the whole section of desired properties as it is now. Register it for each of `configurationSections`, in a
- * lane of their own: a fetch may take half a minute. Waiting for parts is answered `failed` with "waiting for …": the next patch goes on.
+ * lane of their own: a fetch may take half a minute. Missing parts are answered `waiting`: a later patch brings them.
  * What could not be fetched is tried again by itself; `onAnswer` hears of every attempt.
  */
 export function configurationApplier(
@@ -38,7 +38,7 @@ export function configurationApplier(
   };
 }
 
-const statusOf = { applied: 'applied', unchanged: 'applied', waiting: 'failed', refused: 'refused', stale: 'refused' } as const;
+const statusOf = { applied: 'applied', unchanged: 'applied', waiting: 'waiting', refused: 'refused', stale: 'refused' } as const;
 
 /** The first problem in words; all of them are in the report. */
 function messageOf({ message, diagnostics }: DesiredAnswer): string {

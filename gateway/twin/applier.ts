@@ -1,9 +1,10 @@
 /**
  * What became of one section of the desired properties. `refused`: it will not be taken, and the message says why;
- * `failed`: it could not be done (now). Either way what ran before runs on.
+ * `failed`: it could not be done (now); `waiting`: something is still missing that a later version may bring, and nothing is wrong.
+ * In all three what ran before runs on.
  */
 export interface Outcome {
-  readonly status: 'applied' | 'refused' | 'failed';
+  readonly status: 'applied' | 'refused' | 'failed' | 'waiting';
   readonly message?: string;
 }
 

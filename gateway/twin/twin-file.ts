@@ -22,7 +22,7 @@ export interface StoredTwin {
 const properties = z.custom<TwinObject>(isTwinObject);
 const Answer = z.object({
   version: z.number(),
-  status: z.enum(['applied', 'refused', 'failed']),
+  status: z.enum(['applied', 'refused', 'failed', 'waiting']),
   message: z.string(),
   value: z.unknown().optional(),
   applied: z.unknown().optional(),
