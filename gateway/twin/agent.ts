@@ -149,7 +149,7 @@ export class TwinAgent implements AsyncDisposable {
     await this.#synchronise(link);
   }
 
-  /** For the status page and the `/twin` view. */
+  /** For the status page. */
   state() {
     const { version, answers } = this.#desired;
     const wanted = this.#reported.wanted;
