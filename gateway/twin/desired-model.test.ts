@@ -95,8 +95,8 @@ test('whatever happens, in the end every section is as desired and answered', { 
         const status = final === 'throw' ? 'failed' : final === 'refuse' ? 'refused' : 'applied';
         const answers = (): TwinObject => (hub.reported.properties.desired ?? {}) as TwinObject;
         const answer = (): unknown => (Object.hasOwn(answers(), section) ? answers()[section] : undefined);
-        await expect.poll(answer, { interval: 2, timeout: 2_000 }).toMatchObject({ status });
-        await expect.poll(() => calls.at(-1)?.value, { interval: 2, timeout: 2_000 }).toEqual(final);
+        await expect.poll(answer, { interval: 2, timeout: 5_000 }).toMatchObject({ status });
+        await expect.poll(() => calls.at(-1)?.value, { interval: 2, timeout: 5_000 }).toEqual(final);
         expect(calls.map(({ version }) => version)).toEqual(calls.map(({ version }) => version).toSorted((a, b) => a - b));
         for (const [index, call] of calls.entries()) {
           const before = calls[index - 1];

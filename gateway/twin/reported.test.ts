@@ -64,8 +64,8 @@ describe('one patch in a time', () => {
     const last = n;
     await hub.until((reported) => (reported.points as TwinObject).p999 === last);
     const gaps = hub.patches.slice(1).map(({ atMs }, index) => atMs - hub.patches[index]!.atMs);
-    expect(Math.min(...gaps)).toBeGreaterThan(50);
-    expect(hub.patches.length).toBeGreaterThan(4);
+    expect(Math.min(...gaps)).toBeGreaterThan(55);
+    expect(hub.patches.length).toBeGreaterThan(1);
   });
 
   test('also over links that come and go, and with patches that are split', async () => {
@@ -87,7 +87,7 @@ describe('one patch in a time', () => {
     await hub.until((reported) => Object.keys(reported).length === 10 && Object.keys(reported.s9 as object).length === 40);
     expect(hub.reported.properties).toEqual(wanted);
     const gaps = hub.patches.slice(1).map(({ atMs }, index) => atMs - hub.patches[index]!.atMs);
-    expect(Math.min(...gaps)).toBeGreaterThan(30);
+    expect(Math.min(...gaps)).toBeGreaterThan(35);
     for (const { patch } of hub.patches) expect(JSON.stringify(patch).length).toBeLessThanOrEqual(2_000);
   });
 });
@@ -121,6 +121,22 @@ describe('never lost', () => {
     agent.report('a', 1);
     await agent.attach(hub.connect());
     await hub.until((reported) => reported.a === 1);
+  });
+
+  test('a hub that gives no twin at first is asked until it does', async () => {
+    using folder = tempFolder();
+    const hub = new MemoryHub();
+    await using agent = hastyAgent(folder.path);
+    const link = hub.connect();
+    let asked = 0;
+    link.twin = () => {
+      if (++asked < 3) return Promise.reject(new NotConnectedError('hub-timeout', 'no answer', { retry: 'with-backoff' }));
+      return Promise.resolve(hub.twin());
+    };
+    agent.report('a', 1);
+    await agent.attach(link, link.signal);
+    await hub.until((reported) => reported.a === 1);
+    expect(asked).toBe(3);
   });
 
   test('an answer over a link that was replaced proves nothing', async () => {

@@ -10,7 +10,7 @@ const write = { at: '2026-11-24T08:00:00.000Z' };
 export class MemoryHub {
   desired: VersionedSection = emptySection(write);
   reported: VersionedSection = emptySection(write);
-  /** As they came, with the time (monotonic, ms). */
+  /** As they came, with the time at which they were sent (monotonic, ms). */
   readonly patches: { readonly patch: TwinObject; readonly atMs: number }[] = [];
   readonly links = new Set<MemoryLink>();
   /** Called before anything else of a report; what it throws is the answer. */
@@ -42,8 +42,8 @@ export class MemoryHub {
     return JSON.parse(JSON.stringify(wire)) as HubTwin;
   }
 
-  async report(patch: TwinObject): Promise<number> {
-    this.patches.push({ patch, atMs: performance.now() });
+  async report(patch: TwinObject, atMs = performance.now()): Promise<number> {
+    this.patches.push({ patch, atMs });
     await this.onReport(patch);
     const sent = JSON.parse(JSON.stringify(patch)) as TwinObject;
     const refusal = checkPatch(sent) ?? checkSection(mergePatch(this.reported.properties, sent), 'reported');
@@ -103,8 +103,9 @@ export class MemoryLink implements HubControl {
   }
 
   async report(patch: TwinObject): Promise<number> {
+    const sentMs = performance.now();
     await this.#turn();
-    const version = await this.#hub.report(patch);
+    const version = await this.#hub.report(patch, sentMs);
     if (this.cutAfterReport) this.cut();
     await this.#turn();
     return version;
