@@ -1,9 +1,9 @@
 import type { Log } from '../adapters/contract.ts';
 import type { CloudMessage, HubSession } from '../hub-client/contract.ts';
 import type { Plant } from '../model/plant.ts';
-import { RemoteConfiguration } from './configuration/remote.ts';
+import { type DesiredAnswer, RemoteConfiguration } from './configuration/remote.ts';
 import { reportedConfiguration } from './configuration/reported.ts';
-import { configurationApplier, configurationSections } from './configuration/sections.ts';
+import { type ConfigurationSection, configurationApplier, configurationSections } from './configuration/sections.ts';
 import type { ConfigurationService } from './configuration/service.ts';
 import type { Methods } from './methods/methods.ts';
 import { TwinAgent } from './twin/agent.ts';
@@ -27,26 +27,26 @@ export class Remote implements AsyncDisposable {
   readonly twin: TwinAgent;
   readonly #parts: RemoteParts;
   #plantReports: Disposable | undefined;
+  #commits: Disposable | undefined;
 
   constructor(parts: RemoteParts) {
     this.#parts = parts;
     const { configuration, folder, log } = parts;
     this.twin = new TwinAgent({ folder, log });
     const remote = new RemoteConfiguration(configuration, log);
-    const apply = configurationApplier(
-      remote,
-      () => this.twin.desired() ?? {},
-      'hub',
-      () => this.#reportConfiguration(),
-    );
-    for (const section of configurationSections) this.twin.section(section, apply, { lane: 'configuration' });
+    const desired = () => this.twin.desired() ?? {};
+    for (const section of configurationSections) {
+      const apply = configurationApplier(section, remote, desired, (of, answer) => this.#reportAnswer(of, answer));
+      this.twin.section(section, apply, { lane: 'configuration' });
+    }
   }
 
   /** Call when the gateway runs: says who it is. */
   start(): void {
-    const { identity, plant, stateOf } = this.#parts;
+    const { configuration, identity, plant, stateOf } = this.#parts;
     this.twin.report('gateway', identity());
     this.#reportConfiguration();
+    this.#commits = configuration.store.onCommit(() => this.#reportConfiguration());
     this.#plantReports = reportPlant(this.twin, plant, stateOf);
   }
 
@@ -66,6 +66,12 @@ export class Remote implements AsyncDisposable {
     this.twin.report('configuration', reportedConfiguration(this.#parts.configuration.store));
   }
 
+  /** The answer of a section has the first problem; all of them, with their places, stand here until the section is right. */
+  #reportAnswer(section: ConfigurationSection, { state, version, message, diagnostics }: DesiredAnswer): void {
+    const refused = state === 'refused' ? { version, message, ...diagnostics } : null;
+    this.twin.report(`configurationProblems.${section}`, refused);
+  }
+
   /** A message is a method call for hubs that have no answer: property `method`, body the payload. */
   async #message({ body, properties, id }: CloudMessage): Promise<void> {
     const { log, methods } = this.#parts;
@@ -80,6 +86,7 @@ export class Remote implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#commits?.[Symbol.dispose]();
     this.#plantReports?.[Symbol.dispose]();
     await this.twin[Symbol.asyncDispose]();
   }
