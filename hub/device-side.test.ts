@@ -96,6 +96,7 @@ describe('desired properties', () => {
     await expect(core.twins.patch(device, { properties: { desired: { a: 1 } } }, 'bm90IHRoaXM=')).rejects.toMatchObject({ status: 412 });
     await expect(core.twins.patch(device, { properties: { desired: { 'a.b': 1 } } })).rejects.toMatchObject({ status: 400 });
     await core.twins.patch(device, { properties: { desired: { a: 1 } } }, etag);
+    await expect(core.twins.patch(device, { tags: { site: 'york' } }, etag)).rejects.toMatchObject({ status: 412 });
     expect((await nextMessage(client)).body).toBe('{"a":1,"$version":2}');
     const seen = core.twins.get(device);
     expect(seen).toMatchObject({ tags: { site: 'leeds' }, connectionState: 'Connected', properties: { reported: { $version: 1 } } });
@@ -298,9 +299,21 @@ describe('modules', () => {
     expect(topic).toBe(`devices/${deviceId}/modules/filter/inputs/in1/%24.cdid=leaf&p=1`);
     client.send({ cmd: 'puback', messageId: messageId as number });
     expect(await given).toBe(true);
+    const lost = core.inputs.send({ deviceId, moduleId: 'filter' }, 'in1', { body: Buffer.from('x') }, { deviceId: 'leaf' });
+    await nextMessage(client);
     await core.twins.patch({ deviceId, moduleId: 'filter' }, { properties: { desired: { rate: 5 } } });
     expect((await nextMessage(client)).body).toBe('{"rate":5,"$version":2}');
     expect(core.twins.get({ deviceId })?.properties.desired).not.toHaveProperty('rate');
+    client.socket.destroy();
+    expect(await lost).toBe(false);
+  });
+
+  test('are not what a device says it is', async () => {
+    const device = await made();
+    await using client = await connectSimulatedDevice(device);
+    await client.telemetry('{}', '%24.cmid=forged&%24.cdid=forged&k=v');
+    const { value } = await readTelemetry(folder.path, { device: device.deviceId }).next();
+    expect(value?.properties).toEqual({ k: 'v' });
   });
 
   test('are not let in with the key of the device, nor when the device is disabled; their links end with it', async () => {

@@ -186,6 +186,18 @@ describe('packet by packet', () => {
     expect((await ask(device, put, '{oops')).topic).toContain('/res/400/');
   });
 
+  test('a disabled enrollment of its own keeps a device out of a group that it could prove', async () => {
+    enroll({ id: 'line-2', kind: 'group', attestation: { type: 'symmetricKey', primaryKey: groupKey } });
+    const own = Buffer.alloc(32, 1).toString('base64');
+    enroll({ id: 'out', enabled: false, attestation: { type: 'symmetricKey', primaryKey: own } });
+    const asMember = { id: 'out', key: deviceKey(groupKey, 'out') };
+    await using refused = await client(asMember);
+    expect(refused.connack.returnCode).toBe(5);
+    removeEnrollment(db, 'individual', 'out');
+    await using member = await client(asMember);
+    expect(member.connack.returnCode).toBe(0);
+  });
+
   test('may do nothing else: telemetry, twins and other filters close the connection', async () => {
     enroll();
     for (const topic of ['devices/raw/messages/events/', '$iothub/twin/GET/?$rid=1', '$dps/registrations/else/']) {
