@@ -5,6 +5,7 @@ import { MessageDelivery } from '../messages/messages.ts';
 import { MessageQueue } from '../messages/queue.ts';
 import { DirectMethods } from '../methods/methods.ts';
 import { writeActivity } from '../registry.ts';
+import { Sessions } from '../sessions.ts';
 import { refusal, type TwinAnswer, TwinStore } from '../twins.ts';
 import { Commits } from './commits.ts';
 import type { HubCore, IdentityName, ModuleInputs, PolicyLookup } from './contract.ts';
@@ -42,6 +43,7 @@ export class Core implements HubCore, Disposable {
   readonly policies: PolicyLookup;
   readonly isOurName: (host: string) => boolean;
   readonly twinStore: TwinStore;
+  readonly sessions: Sessions;
   readonly #active = new Map<string, number>();
   readonly #timers: readonly NodeJS.Timeout[];
 
@@ -51,6 +53,7 @@ export class Core implements HubCore, Disposable {
     this.isOurName = isOurName;
     this.commits = new Commits(db);
     this.twinStore = new TwinStore(db);
+    this.sessions = new Sessions(db, this.commits);
     const queue = new MessageQueue(db);
     const parts = { db, commits: this.commits, links: this.links, twins: this.twinStore, queue };
     this.identities = new HubIdentities(parts);

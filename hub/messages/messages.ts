@@ -36,6 +36,8 @@ export class MessageDelivery implements CloudMessages, Feedback {
   readonly #mustExist: (deviceId: string) => void;
   readonly #deliveries = new WeakMap<IdentityLink, Delivery>();
   readonly #feedback = new Listeners<void>();
+  /** Over and done with, on their way off the disk. */
+  readonly #ending = new Set<number>();
 
   constructor(queue: MessageQueue, commits: Commits, links: Links, mustExist: (deviceId: string) => void) {
     this.#queue = queue;
@@ -105,18 +107,15 @@ export class MessageDelivery implements CloudMessages, Feedback {
   #send(link: IdentityLink): void {
     const qos = link.listens('messages');
     if (qos === undefined) return;
-    let delivery = this.#deliveries.get(link);
-    if (!delivery) {
-      // What the link before acknowledged a moment ago is not to go out again.
-      this.#commits.flush();
-      delivery = { lastId: 0, inFlight: new Map() };
-      this.#deliveries.set(link, delivery);
-    }
+    const delivery = this.#deliveries.get(link) ?? { lastId: 0, inFlight: new Map() };
+    this.#deliveries.set(link, delivery);
     for (;;) {
       const messages = this.#queue.next(link.id, delivery.lastId, window - delivery.inFlight.size);
       if (messages.length === 0) return;
       delivery.lastId = (messages.at(-1) as QueuedMessage).id;
-      this.#goOut(link, messages, qos);
+      // What the link before acknowledged a moment ago is not to go out again.
+      const waiting = messages.filter(({ id }) => !this.#ending.has(id));
+      this.#goOut(link, waiting, qos);
       // With QoS 0 nothing is in flight: on with what waits.
       if (delivery.inFlight.size >= window) return;
     }
@@ -157,6 +156,7 @@ export class MessageDelivery implements CloudMessages, Feedback {
 
   #end(messages: readonly QueuedMessage[], statusCode: FeedbackRecord['statusCode']): void {
     const nowMs = Date.now();
+    for (const { id } of messages) this.#ending.add(id);
     this.#commits
       .run(() => {
         for (const message of messages) this.#queue.end(message, statusCode, nowMs);
@@ -165,6 +165,9 @@ export class MessageDelivery implements CloudMessages, Feedback {
         () => this.#feedback.tell(),
         // The disk took nothing: the message stays, and goes out again with the next connection.
         () => {},
-      );
+      )
+      .finally(() => {
+        for (const { id } of messages) this.#ending.delete(id);
+      });
   }
 }

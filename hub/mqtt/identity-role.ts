@@ -1,7 +1,6 @@
 import type { Core } from '../core/hub-core.ts';
 import type { Feature, IdentityLink } from '../core/links.ts';
 import type { Identity } from '../registry.ts';
-import { dropSession, loadSession, saveSession } from '../sessions.ts';
 import type { TwinAnswer } from '../twins.ts';
 import type { KeptSession, Role, Speaker, TelemetryTopic } from './role.ts';
 import { featureFilters, parseRequestTopic, parseTelemetryTopic, quietFilters, topicRoot } from './topics.ts';
@@ -27,15 +26,11 @@ export class IdentityRole implements Role, IdentityLink {
     this.#speaker = speaker;
     this.#root = topicRoot(identity);
     this.#filters = featureFilters(identity);
-    const { db, commits } = core;
+    const { sessions } = core;
     this.session = {
-      load: () => {
-        // What the connection before subscribed to a moment ago counts.
-        commits.flush();
-        return loadSession(db, identity.id);
-      },
-      save: (subscriptions) => commits.run(() => saveSession(db, identity.id, subscriptions)),
-      drop: () => dropSession(db, identity.id),
+      load: () => sessions.load(identity.id),
+      save: (subscriptions) => sessions.save(identity.id, subscriptions),
+      drop: () => sessions.drop(identity.id),
     };
   }
 
