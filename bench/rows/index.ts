@@ -13,6 +13,7 @@ import { amqpOut, mqttOut } from './out.ts';
 import type { Row } from './row.ts';
 import { scaling } from './scaling.ts';
 import { start } from './start.ts';
+import { writeLatency } from './write-latency.ts';
 
 export const rows: readonly Row[] = [
   modbusHub,
@@ -27,6 +28,7 @@ export const rows: readonly Row[] = [
   backlog,
   heap,
   scaling,
+  writeLatency,
   idle,
   start,
   image,
