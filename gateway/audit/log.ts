@@ -112,6 +112,8 @@ export class AuditLog implements AsyncDisposable {
         for (const listener of this.#listeners) listener(entry);
         resolve(entry);
       }
+      // Nobody waits for it: it may lag behind the lines, which are what counts.
+      if (this.#waiting.length === 0) await this.#saveHead(group.at(-1)!.entry).catch(() => {});
     }
     this.#writing = undefined;
   }
@@ -122,8 +124,6 @@ export class AuditLog implements AsyncDisposable {
     await this.#file.appendFile(bytes);
     await this.#file.datasync();
     this.#size += bytes.length;
-    const { sequence, hash } = group.at(-1)!.entry;
-    await this.#saveHead({ sequence, hash });
   }
 
   async #nextSegment(): Promise<void> {
@@ -135,12 +135,11 @@ export class AuditLog implements AsyncDisposable {
     await syncFolder(this.folder);
   }
 
-  /** Not flushed by itself: it may lag behind the lines, which are what counts. */
-  async #saveHead(head: Head): Promise<void> {
+  async #saveHead({ sequence, hash }: Head): Promise<void> {
     const aside = `${headFile(this.folder)}.new`;
     const file = await open(aside, 'w', 0o640);
     try {
-      await file.writeFile(`${JSON.stringify(head)}\n`);
+      await file.writeFile(`${JSON.stringify({ sequence, hash })}\n`);
     } finally {
       await file.close();
     }

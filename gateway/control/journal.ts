@@ -20,6 +20,8 @@ const largestFile = 4_000_000;
 
 interface Waiting {
   readonly line: string;
+  /** Whether somebody waits for it to be on disk. */
+  readonly flush: boolean;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
@@ -80,19 +82,19 @@ export class WriteJournal implements AsyncDisposable {
     const known: Known = { ...intent, sent: true };
     this.#known.set(known.key, known);
     try {
-      await this.#append(known);
+      await this.#append(known, true);
     } catch (error) {
       this.#known.delete(known.key);
       throw error;
     }
   }
 
-  /** Not waited for: what is lost with it is an outcome, which is unknown then. */
+  /** Outlives this process at once, and a loss of power with the next intent: what would be lost is an outcome, which is unknown then. */
   outcome(known: Known, report: WriteReport): void {
     if (!known.sent && !this.#makeRoom()) return;
     const settled: Known = { ...known, report };
     this.#known.set(known.key, settled);
-    this.#append(settled).catch(() => {});
+    this.#append(settled, false).catch(() => {});
   }
 
   #makeRoom(): boolean {
@@ -106,9 +108,9 @@ export class WriteJournal implements AsyncDisposable {
     return this.#known.size < mostKeys;
   }
 
-  #append(known: Known): Promise<void> {
+  #append(known: Known, flush: boolean): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ line: lineOf(known), resolve, reject });
+      this.#waiting.push({ line: lineOf(known), flush, resolve, reject });
       this.#writing ??= this.#drain();
     });
   }
@@ -120,7 +122,10 @@ export class WriteJournal implements AsyncDisposable {
       const group = this.#waiting;
       this.#waiting = [];
       try {
-        await this.#write(group.map(({ line }) => line).join(''));
+        await this.#write(
+          group.map(({ line }) => line).join(''),
+          group.some(({ flush }) => flush),
+        );
         for (const { resolve } of group) resolve();
       } catch (error) {
         this.#torn = true;
@@ -130,7 +135,7 @@ export class WriteJournal implements AsyncDisposable {
     this.#writing = undefined;
   }
 
-  async #write(lines: string): Promise<void> {
+  async #write(lines: string, flush: boolean): Promise<void> {
     if (this.#size > largestFile) {
       const file = await rewrite(this.#folder, this.#path, this.#known);
       await this.#file.close();
@@ -138,7 +143,7 @@ export class WriteJournal implements AsyncDisposable {
       this.#size = 0;
     }
     await this.#file.appendFile(this.#torn ? `\n${lines}` : lines);
-    await this.#file.datasync();
+    if (flush) await this.#file.datasync();
     this.#torn = false;
     this.#size += lines.length;
   }
