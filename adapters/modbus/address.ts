@@ -5,7 +5,7 @@ import { orderMisfit, swapsOf } from '../registers/byte-order.ts';
 import { byteOrders, type ModbusType, modbusTypes, typeShape } from '../registers/types.ts';
 import { parsePlace } from './notation.ts';
 import { type ModbusSettings, unitId } from './settings.ts';
-import { isBitTable, type ModbusAddress, showSpan, type Table } from './types.ts';
+import { isBitTable, type ModbusAddress, maxCoilsPerWrite, maxRegistersPerWrite, showSpan, type Table } from './types.ts';
 
 export const modbusPoint = z.strictObject({
   type: z
@@ -60,6 +60,7 @@ export function compileModbusPoint(source: PointSource<ModbusSettings>, report: 
       hint: `Remove write, or write the ${writable} that the manual names for it`,
     });
   }
+  if (source.write) checkWrite(place.table, count, source.settings, wrong);
   const misfit = orderMisfit(byteOrder, type);
   if (misfit)
     wrong('byteOrder', { rule: 'byte-order-width', message: misfit, hint: 'Write ABCD, CDAB, BADC or DCBA: they fit every width' });
@@ -123,6 +124,25 @@ function countOf(type: ModbusType, bits: boolean, length: number | undefined, wr
     });
   }
   return length;
+}
+
+/** A value goes out whole, in one request, or not at all. */
+function checkWrite(table: Table, count: number, { functionCodes }: ModbusSettings, wrong: Report): void {
+  const [most, unit] = isBitTable(table) ? [maxCoilsPerWrite, 'coils'] : [maxRegistersPerWrite, 'registers'];
+  if (count > most) {
+    wrong('write', {
+      rule: 'write-in-parts',
+      message: `${count} ${unit} do not fit one write request, which carries at most ${most}`,
+      hint: 'Remove write, or use several points',
+    });
+  }
+  if (count > 1 && functionCodes.write === 'single') {
+    wrong('write', {
+      rule: 'write-in-parts',
+      message: `with functionCodes: { write: single } a value of ${count} ${unit} would go out in parts, and the machine would see half of it`,
+      hint: 'Leave functionCodes.write out, or remove write',
+    });
+  }
 }
 
 function checkUnit(unit: number | undefined, settings: ModbusSettings, wrong: Report): void {

@@ -87,6 +87,12 @@ describe('at', () => {
   test('write on a read-only table', () => {
     expect(compile('input 1', {}, {}, true).findings).toMatchObject([{ key: 'write', rule: 'write-read-only-table' }]);
     expect(compile('discrete 1', {}, {}, true).findings).toMatchObject([{ key: 'write', rule: 'write-read-only-table' }]);
+    const single = { functionCodes: { write: 'single' } };
+    expect(compile('holding 1', { type: 'float32' }, single, true).findings).toMatchObject([{ key: 'write', rule: 'write-in-parts' }]);
+    expect(compile('holding 1', { type: 'string', length: 124 }, {}, true).findings).toMatchObject([
+      { key: 'write', rule: 'write-in-parts', message: expect.stringMatching(/124 registers/) },
+    ]);
+    expect(compile('holding 1', {}, single, true).findings).toEqual([]);
     expect(compile('holding 1', {}, {}, true).findings).toEqual([]);
   });
 

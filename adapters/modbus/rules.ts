@@ -108,6 +108,14 @@ export const rules: RuleCatalogue = {
     cure: 'Remove `write`, or use the holding register or coil of the quantity.',
     example: 'at: input 10, write: { }',
   },
+  'write-in-parts': {
+    title: 'A value that cannot be written whole',
+    meaning:
+      'A value is written by one request, so that the machine never acts on half of it. This one is longer than a write request carries (123 registers, 1968 coils), or the connection allows single writes only.',
+    cause: 'A long text or array with `write`, or `functionCodes: { write: single }` for a machine that also has values of two registers.',
+    cure: 'Leave `functionCodes.write` out if the machine takes function 16; else such a value cannot be written safely: remove `write`.',
+    example: 'connection: { …, functionCodes: { write: single } }\npoints: { speed: { at: holding 10, type: float32, write: { } } }',
+  },
   overlap: {
     title: 'Two values share registers',
     meaning:

@@ -11,6 +11,9 @@ export function isBitTable(table: Table): boolean {
 /** Most units one read request may ask for (MODBUS Application Protocol V1.1b3 §6.1–6.4). */
 export const maxRegistersPerRead = 125;
 export const maxBitsPerRead = 2000;
+/** The same for one write request (§6.11, §6.12). */
+export const maxCoilsPerWrite = 1968;
+export const maxRegistersPerWrite = 123;
 
 /** One place in one unit, decided. Plain data, compared deeply at a reload. */
 export interface ModbusAddress extends RegisterForm {

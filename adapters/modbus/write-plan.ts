@@ -2,11 +2,7 @@ import type { RawValue } from '../../model/value.ts';
 import { encodeRegisters } from '../registers/encode.ts';
 import { typeShape } from '../registers/types.ts';
 import type { ModbusSettings } from './settings.ts';
-import { isBitTable, type ModbusAddress } from './types.ts';
-
-/** Most units one write request carries (MODBUS Application Protocol V1.1b3 §6.11, §6.12). */
-const maxCoils = 1968;
-const maxRegisters = 123;
+import { isBitTable, type ModbusAddress, maxCoilsPerWrite, maxRegistersPerWrite } from './types.ts';
 
 export interface WritePlan {
   readonly functionCode: 5 | 6 | 15 | 16;
@@ -25,7 +21,8 @@ export function planWrite(address: ModbusAddress, raw: RawValue, choice: ModbusS
   const misfit = misfitOf(address, raw);
   if (misfit !== undefined) return misfit;
   const bits = isBitTable(table);
-  if (count > (bits ? maxCoils : maxRegisters)) return `${count} ${bits ? 'coils' : 'registers'} do not fit one write request`;
+  if (count > (bits ? maxCoilsPerWrite : maxRegistersPerWrite))
+    return `${count} ${bits ? 'coils' : 'registers'} do not fit one write request`;
   if (choice === 'single' && count > 1)
     return `${count} ${bits ? 'coils' : 'registers'} cannot be written one by one (functionCodes.write: single): the machine would see half a value`;
   const multiple = choice === 'multiple' || count > 1;

@@ -77,6 +77,14 @@ export function compilePoint(source: PointSource<OpcuaSettings>, report: Report)
     }
   }
   checkRange(own.index, report);
+  const part = own.field !== undefined ? 'field' : 'index';
+  if (source.write && own[part] !== undefined) {
+    report('write', {
+      rule: 'opcua-write-part',
+      message: `write: ${source.name} is a part of a value (${part}: ${own[part]}), and writing it would overwrite the rest`,
+      hint: `Write the node that the machine has for it, or leave ${part} out`,
+    });
+  }
   return { address: addressOf(node, own), rawType: undefined };
 }
 

@@ -10,9 +10,13 @@ import { pointsAt, settingsFor } from './testcases/points.ts';
 
 const settings = settingsFor('opc.tcp://127.0.0.1');
 
-function compile(at: string, own: object = {}): { address: OpcuaAddress | undefined; findings: (Finding & { key: string })[] } {
+function compile(
+  at: string,
+  own: object = {},
+  write = false,
+): { address: OpcuaAddress | undefined; findings: (Finding & { key: string })[] } {
   const findings: (Finding & { key: string })[] = [];
-  const source = { name: 'p', at, own: opcua.point.parse(own), settings, everyMs: 1_000, write: false, bits: false };
+  const source = { name: 'p', at, own: opcua.point.parse(own), settings, everyMs: 1_000, write, bits: false };
   const compiled = opcua.compilePoint(source, (key, finding) => findings.push({ ...finding, key }));
   return { address: compiled?.address, findings };
 }
@@ -142,6 +146,12 @@ describe('own keys', () => {
 
   test('a range that ends before it begins', () => {
     expect(compile('i=1', { index: '5:2' }).findings).toMatchObject([{ key: 'index', rule: 'opcua-index' }]);
+  });
+
+  test('a part of a value cannot be written', () => {
+    expect(compile('i=1', { index: 2 }, true).findings).toMatchObject([{ key: 'write', rule: 'opcua-write-part' }]);
+    expect(compile('i=1', { field: 'Speed' }, true).findings).toMatchObject([{ key: 'write', rule: 'opcua-write-part' }]);
+    expect(compile('i=1', {}, true).findings).toEqual([]);
   });
 
   test.for([

@@ -63,6 +63,14 @@ export const rules: RuleCatalogue = {
     cure: 'Write the smaller index first. Elements count from 0.',
     example: 'index: "5:2"     # write "2:5"',
   },
+  'opcua-write-part': {
+    title: 'Writing a part of a value',
+    meaning:
+      'A point with `field` or `index` is a part of a structure or an array; writing it would need to read the rest and race with the machine.',
+    cause: 'A structure for reading was taken for a command.',
+    cure: 'Take the node that the machine offers for writing, or its method.',
+    example: 'speed: { at: /Mixer/Motor, field: Speed, write: { } }',
+  },
   'opcua-poll-key': {
     title: 'Key without effect on a polled point',
     meaning:
