@@ -101,9 +101,10 @@ export class EquipmentRunner {
     return this.#loop.state();
   }
 
-  async stop(): Promise<void> {
+  /** `leaves` says why it will not come back, as the end of the gateway does not. */
+  async stop(leaves?: string): Promise<void> {
     await this.#loop.stop();
-    this.#endShadow('it is not observed any more');
+    if (leaves !== undefined) this.#endShadow(leaves);
     this.flush();
   }
 

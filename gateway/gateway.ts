@@ -205,14 +205,14 @@ export class Gateway implements AsyncDisposable {
       const runner = this.#runners.get(id);
       this.#runners.delete(id);
       if (runner) this.#retire(runner);
-      await runner?.stop();
+      await runner?.stop('it is in no mapping any more');
     }
     for (const change of plan.changed) {
       const runner = this.#runners.get(change.after.id);
       if (!runner) continue;
       if (!change.reopens) runner.update(change.after);
       else {
-        await runner.stop();
+        await runner.stop('its connection was changed');
         this.#startRunner(change.after, runner);
       }
     }

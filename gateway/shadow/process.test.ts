@@ -69,10 +69,16 @@ describe('a mapping with other byte orders and scales, beside the one that runs'
     expect(run.said).toMatch(/wrong\.yaml:\d+:\d+ +error .*int61.*int16/);
   });
 
-  test('exactly the two points differ, by what they must; kill -9 in between only costs the time', async () => {
+  test('exactly the two points differ, by what they must; a restart and a kill -9 in between only cost the time', async () => {
     const run = dragoman('shadow', 'start', 'new/cooker-1.yaml', '--for', '10m', '--note', 'new manual');
     expect(run).toMatchObject({ code: 0, said: '' });
     await eventually(() => expect(point('motor_current')?.compared).toBeGreaterThan(5));
+    const compared = point('motor_current')!.compared;
+    gateway.process.kill('SIGINT');
+    await gateway.exited;
+    await start();
+    expect(gateway.output()).toContain('a shadow run goes on');
+    expect(point('motor_current')?.compared).toBeGreaterThanOrEqual(compared);
     gateway.process.kill('SIGKILL');
     await gateway.exited;
     await start();
@@ -82,7 +88,7 @@ describe('a mapping with other byte orders and scales, beside the one that runs'
       expect(point('jacket_temperature')!.different).toBeGreaterThan(5);
     });
     const { machines, interruptions, note, state } = report();
-    expect({ interruptions, note, state }).toEqual({ interruptions: 1, note: 'new manual', state: 'running' });
+    expect({ interruptions, note, state }).toEqual({ interruptions: 2, note: 'new manual', state: 'running' });
     expect(machines[0]).toMatchObject({ equipment: 'cooker-1', points: 8, compared: 7 });
     expect(machines[0]!.differences.map((one) => one.point).toSorted()).toEqual(['jacket_temperature', 'motor_current', 'spare']);
     expect(machines[0]!.differences.find((one) => one.point === 'jacket_temperature')).toMatchObject({

@@ -252,6 +252,7 @@ export class ShadowService implements AsyncDisposable {
       if (changed) this.#end(record, 'failed', `the mapping of ${changed[0]} was changed while the gateway did not run`);
       else {
         this.#begin(host, record, this.#plans(host, record.file, record.text));
+        this.#save(record);
         this.#parts.log.info({ shadow: record.id, observed: roughly(record.observedMs) }, 'a shadow run goes on');
       }
     } catch (error) {
