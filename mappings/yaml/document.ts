@@ -14,6 +14,7 @@ import {
 import type { Problem } from '../../model/problem.ts';
 import { readPlainYaml } from './plain.ts';
 import { exactInteger } from './scalar.ts';
+import { slipIn } from './slips.ts';
 
 export type Path = readonly PropertyKey[];
 export interface Place {
@@ -99,6 +100,8 @@ export function parseAnyYaml(file: string, text: string, options: YamlOptions = 
     const message = 'this is nested too deeply to be a mapping';
     return { documents: [], problems: [{ file, line: 1, column: 1, severity: 'error', rule: 'yaml-syntax', message }] };
   }
+  const slips = slipsIn(file, text, parsed, place);
+  if (slips.length > 0) return { documents: [], problems: slips };
   for (const { errors } of parsed) {
     const exhausted = errors.filter(({ code }) => code === 'RESOURCE_EXHAUSTION').slice(0, 1);
     for (const error of (exhausted.length > 0 ? exhausted : errors).slice(0, Math.max(0, mostSyntaxProblems - problems.length))) {
@@ -114,6 +117,26 @@ export function parseAnyYaml(file: string, text: string, options: YamlOptions = 
     return { value, at: (path, which) => place(offsetOf(document, path, which ?? 'value')) };
   });
   return { documents, problems };
+}
+
+/** Slips of the pen on the lines that have errors, one a line. The other errors follow from them. */
+function slipsIn(file: string, text: string, parsed: readonly Document.Parsed[], place: (offset: number) => Place): Problem[] {
+  const slips = new Map<number, Problem>();
+  for (const { pos, code } of parsed.flatMap(({ errors }) => errors.slice(0, 100))) {
+    if (slips.size >= mostSyntaxProblems) break;
+    const here = text.lastIndexOf('\n', pos[0] - 1) + 1;
+    // What is never closed is noticed on the next line.
+    const begins = code === 'BAD_INDENT' && here > 0 ? [here, text.lastIndexOf('\n', here - 2) + 1] : [here];
+    for (const begin of begins) {
+      const end = text.indexOf('\n', begin);
+      const slip = slipIn(text.slice(begin, end < 0 ? text.length : end));
+      const { line } = place(begin);
+      if (!slip || slips.has(line)) continue;
+      const { column, ...words } = slip;
+      slips.set(line, { file, line, column: column + 1, severity: 'error', rule: 'yaml-syntax', ...words });
+    }
+  }
+  return [...slips.values()];
 }
 
 type Found = (offset: number, rule: string, message: string, hint?: string) => void;
@@ -263,6 +286,8 @@ function explained(code: string, message: string): { message: string; hint?: str
       if (text.startsWith('Flow'))
         return { message: 'a { or [ that was opened above is not closed', hint: 'close it, with } or ], on its own line' };
       return { message: text, hint: 'keys of one level stand in one column' };
+    case 'BAD_DQ_ESCAPE':
+      return { message: text, hint: 'in double quotes a backslash is written twice; in single quotes it is itself' };
     case 'MISSING_CHAR':
       return { message: text, hint: 'a bracket, brace or quote is not closed, or a comma is missing' };
     case 'BLOCK_AS_IMPLICIT_KEY':
