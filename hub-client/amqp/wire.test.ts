@@ -49,6 +49,16 @@ async function serve(act: (socket: Socket) => void): Promise<number> {
 }
 
 describe('what answers is no broker of AMQP 1.0', () => {
+  // A broker that is frozen: the kernel still takes connections.
+  test('nothing: it says that nothing came, also when the idle time is the shorter one', async () => {
+    const port = await serve(() => {});
+    const failed = attempt({ url: `amqp://localhost:${port}`, sasl: 'anonymous', idleTimeout: '2s', connectTimeout: '5s' });
+    await expect(failed).rejects.toMatchObject({
+      code: 'hub-unreachable',
+      message: `localhost:${port} accepted the connection but did not open AMQP within 2 s.`,
+    });
+  });
+
   test.for([
     { what: 'AMQP 0-9-1', answer: Buffer.from('AMQP\0\0\x09\x01'), code: 'hub-protocol', retry: 'after-fix', hint: 'rabbitmq_amqp1_0' },
     { what: 'HTTP', answer: Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'), code: 'hub-protocol', retry: 'after-fix', hint: '5672' },

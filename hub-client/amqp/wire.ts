@@ -106,7 +106,9 @@ function openAmqp(socket: Socket, endpoint: Endpoint, options: WireOptions, sign
     connection.on('disconnected', ({ error }) => {
       // After idling the library takes all listeners off the socket, also the one for errors.
       socket.on('error', () => {});
-      say(opened && performance.now() - heardMs >= idleTimeoutMs ? idle(at, idleTimeoutMs) : lostBy(at, error, opened));
+      const dumb = performance.now() - heardMs >= idleTimeoutMs;
+      if (dumb) say(opened ? idle(at, idleTimeoutMs) : silent(at, idleTimeoutMs));
+      else say(lostBy(at, error, opened));
       socket.destroy();
     });
     // Each link answers for itself; without a listener here the library throws what no link took.
