@@ -8,6 +8,7 @@ import type { AuditEntry, AuditRecord } from './entry.ts';
 import { exportEntries } from './export.ts';
 import { AuditLog } from './log.ts';
 import { redacted } from './redact.ts';
+import { segmentsOf } from './segments.ts';
 import { entriesOf } from './show.ts';
 import { verify } from './verify.ts';
 
@@ -166,6 +167,26 @@ test('a last line that was changed does not hide behind what follows', async () 
   expect((await verify(folder.path)).problems).toEqual(['audit-000001.jsonl:3: it was changed: its hash does not fit']);
 });
 
+test('the oldest files go, the log says so, and what goes otherwise is found', async () => {
+  using folder = tempFolder();
+  for (let i = 0; i < 8; i++) {
+    await using log = await AuditLog.open(folder.path, { segmentBytes: 400, mostSegments: 3 });
+    for (let k = 0; k < 4; k++) await log.append(record(`r${i}-${k}`));
+  }
+  const verdict = await verify(folder.path);
+  expect(verdict).toMatchObject({
+    problems: [],
+    notes: [expect.stringMatching(/the log begins with entry \d+; older ones were dropped, as it notes itself/)],
+  });
+  const entries = await all(folder.path);
+  expect(entries.length).toBeLessThan(15);
+  const dropped = entries.findLast(({ action }) => action === 'dropped the oldest entries')!;
+  expect(entries[0]!.sequence).toBe(Number(dropped.details!.through) + 1);
+  const [oldest] = await segmentsOf(folder.path);
+  rmSync(oldest!.file);
+  expect((await verify(folder.path)).problems[0]).toMatch(/entries 1 to \d+ were removed before it/);
+});
+
 test('one process a folder', async () => {
   using folder = tempFolder();
   await using _log = await AuditLog.open(folder.path);
@@ -225,6 +246,15 @@ test('filters', async () => {
   expect(await found({ outcome: 'refused' })).toEqual([2]);
   expect(await found({ sinceMs: Date.now() + 60_000 })).toEqual([]);
   expect(await found({ after: 1 })).toEqual([2, 3]);
+});
+
+test('what comes after an entry is found in whichever file it stands', async () => {
+  using folder = tempFolder();
+  await filled(folder.path, 12, 700);
+  for (let after = 0; after <= 12; after++) {
+    const numbers = (await all(folder.path, { after })).map(({ sequence }) => sequence);
+    expect(numbers).toEqual(Array.from({ length: 12 - after }, (_, i) => after + 1 + i));
+  }
 });
 
 test('the export sends each entry once over restarts, and keeps what the receiver does not take', async () => {

@@ -1,14 +1,17 @@
-import { type FileHandle, mkdir, open, rename } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { GatewayError } from '../../model/error.ts';
 import { lockFolder } from '../outbox/lock.ts';
 import { chained, genesis, type Head, readLine, shownHash as shown } from './chain.ts';
 import type { AuditEntry, AuditRecord } from './entry.ts';
+import { continuedAction, droppedAction, tornHash } from './notes.ts';
 import { headFile, linesOf, segmentFile, segmentsOf } from './segments.ts';
-import { tornHash } from './torn.ts';
 
 export interface AuditOptions {
   /** A new file begins beyond this; default 8 MB. */
   readonly segmentBytes?: number;
+  /** With more files the oldest one goes, and an entry says so: a hub that asks for nonsense day and night must not fill the disk. Default 128, 1 GB. */
+  readonly mostSegments?: number;
   readonly now?: () => number;
 }
 
@@ -27,6 +30,7 @@ export class AuditLog implements AsyncDisposable {
   readonly folder: string;
   readonly #lock: AsyncDisposable;
   readonly #segmentBytes: number;
+  readonly #mostSegments: number;
   readonly #now: () => number;
   readonly #listeners = new Set<(entry: AuditEntry) => void>();
   #file: FileHandle;
@@ -35,6 +39,7 @@ export class AuditLog implements AsyncDisposable {
   #head: Head;
   #waiting: Waiting[] = [];
   #writing: Promise<void> | undefined;
+  #dropping: Promise<void> | undefined;
   #broken: GatewayError | undefined;
 
   private constructor(
@@ -51,6 +56,7 @@ export class AuditLog implements AsyncDisposable {
     this.#size = at.size;
     this.#head = at.head;
     this.#segmentBytes = options.segmentBytes ?? 8_000_000;
+    this.#mostSegments = options.mostSegments ?? 128;
     this.#now = options.now ?? Date.now;
   }
 
@@ -133,6 +139,31 @@ export class AuditLog implements AsyncDisposable {
     this.#segment++;
     this.#size = 0;
     await syncFolder(this.folder);
+    this.#dropping ??= this.#dropOldest()
+      .catch(() => {})
+      .finally(() => {
+        this.#dropping = undefined;
+      });
+  }
+
+  /** The note is on disk before the file goes, so that a kill in between leaves too much, never a gap that nothing explains. */
+  async #dropOldest(): Promise<void> {
+    const segments = await segmentsOf(this.folder);
+    for (const segment of segments.slice(0, Math.max(0, segments.length - this.#mostSegments))) {
+      const { lines } = await linesOf(segment);
+      const last = lines.map(readLine).findLast((read) => 'entry' in read);
+      if (!last || 'wrong' in last) return;
+      await this.append({
+        kind: 'log',
+        action: droppedAction,
+        who: 'gateway',
+        from: 'retention',
+        target: basename(segment.file),
+        outcome: 'done',
+        details: { through: last.entry.sequence, hash: last.entry.hash },
+      });
+      await rm(segment.file, { force: true });
+    }
   }
 
   async #saveHead({ sequence, hash }: Head): Promise<void> {
@@ -165,7 +196,7 @@ export class AuditLog implements AsyncDisposable {
     const reason = 'the gateway was stopped while it wrote; the entry before was never confirmed';
     await this.append({
       kind: 'log',
-      action: 'continued after a torn entry',
+      action: continuedAction,
       who: 'gateway',
       from: 'start',
       target: 'audit log',
@@ -176,7 +207,7 @@ export class AuditLog implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    while (this.#writing) await this.#writing;
+    while (this.#writing || this.#dropping) await Promise.all([this.#writing, this.#dropping]);
     await this.#file.close();
     await this.#lock[Symbol.asyncDispose]();
   }

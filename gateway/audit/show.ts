@@ -1,6 +1,8 @@
+import { createReadStream } from 'node:fs';
+import { createInterface } from 'node:readline';
 import { readLine } from './chain.ts';
 import type { AuditEntry, AuditKind } from './entry.ts';
-import { linesOf, segmentsOf } from './segments.ts';
+import { linesOf, type Segment, segmentsOf } from './segments.ts';
 
 /** What must hold for an entry to be shown; texts are found anywhere, in any case. */
 export interface AuditFilter {
@@ -17,13 +19,25 @@ export interface AuditFilter {
 
 /** The entries that fit, in order. Lines that are not sound are left out; `verify` names them. */
 export async function* entriesOf(folder: string, filter: AuditFilter = {}): AsyncGenerator<AuditEntry> {
-  for (const segment of await segmentsOf(folder)) {
+  const segments = await segmentsOf(folder);
+  for (const [i, segment] of segments.entries()) {
+    const next = segments[i + 1];
+    if (filter.after !== undefined && next && (await beginsAt(next)) <= filter.after + 1) continue;
     const { lines, torn } = await linesOf(segment);
     for (const line of [...lines, torn]) {
       const read = readLine(line);
       if ('entry' in read && fits(read.entry, filter)) yield read.entry;
     }
   }
+}
+
+/** Number of the first entry of a file; one that cannot be told is not skipped to. */
+async function beginsAt({ file }: Segment): Promise<number> {
+  for await (const line of createInterface({ input: createReadStream(file) })) {
+    const read = readLine(line);
+    return 'entry' in read ? read.entry.sequence : Number.POSITIVE_INFINITY;
+  }
+  return Number.POSITIVE_INFINITY;
 }
 
 function fits(entry: AuditEntry, { kind, who, target, outcome, sinceMs, untilMs, after }: AuditFilter): boolean {

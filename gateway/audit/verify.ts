@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { genesis, type Head, readLine, shownHash } from './chain.ts';
 import type { AuditEntry } from './entry.ts';
+import { continuedAction, droppedAction, tornHash } from './notes.ts';
 import { headFile, linesOf, segmentsOf } from './segments.ts';
-import { tornHash } from './torn.ts';
 
 export interface Verdict {
   readonly entries: number;
@@ -30,6 +30,9 @@ export async function verify(folder: string): Promise<Verdict> {
   const problems: string[] = [];
   const gaps: Gap[] = [];
   const seen = new Set<number>();
+  /** The first entry that is there, if it is not the very first. */
+  let start: { readonly where: string; readonly before: number; readonly previous: string } | undefined;
+  let startExplained = false;
   const notes: string[] = [];
   let head: Head = { sequence: 0, hash: genesis };
   let entries = 0;
@@ -50,6 +53,9 @@ export async function verify(folder: string): Promise<Verdict> {
       );
   }
   if (unreadable) problems.push(`${unreadable.where}: ${unreadable.wrong}`);
+  if (start && startExplained)
+    notes.push(`${start.where}: the log begins with entry ${start.before + 1}; older ones were dropped, as it notes itself`);
+  else if (start) problems.unshift(`${start.where}: ${missing(1, start.before)} removed before it`);
   compareWithHead(await storedHead(folder));
   // What stands elsewhere was not removed; it is named where it stands.
   const moved = new Set(gaps.filter(({ first, last }) => last - first < entries && isThere(first, last)).map(({ problem }) => problem));
@@ -74,6 +80,11 @@ export async function verify(folder: string): Promise<Verdict> {
     const skipped = unreadable ? 1 : 0;
     if (unreadable) problems.push(`${unreadable.where}: ${unreadable.wrong}`);
     unreadable = undefined;
+    if (entries === 1 && entry.sequence > 1 && skipped === 0) {
+      start = { where, before: entry.sequence - 1, previous: entry.previous };
+      head = { sequence: entry.sequence - 1, hash: entry.previous };
+    }
+    startExplained ||= start !== undefined && tellsOfDropping(entry, start);
     const expected = head.sequence + 1 + skipped;
     if (entry.sequence < expected)
       problems.push(`${where}: entry ${entry.sequence} stands after entry ${expected - 1}; lines were reordered or repeated`);
@@ -109,7 +120,11 @@ const missing = (first: number, last: number): string => (first === last ? `entr
 
 /** The note that the log makes when it finds half an entry at its start. */
 function explains({ kind, action, details }: AuditEntry, line: string): boolean {
-  return shownHash(line) === undefined && kind === 'log' && action === 'continued after a torn entry' && details?.torn === tornHash(line);
+  return shownHash(line) === undefined && kind === 'log' && action === continuedAction && details?.torn === tornHash(line);
+}
+
+function tellsOfDropping({ kind, action, details }: AuditEntry, start: { readonly before: number; readonly previous: string }): boolean {
+  return kind === 'log' && action === droppedAction && details?.through === start.before && details.hash === start.previous;
 }
 
 export async function storedHead(folder: string): Promise<Head | undefined> {
