@@ -127,7 +127,7 @@ describe.for(encodings.map((encoding) => ({ name: encoding.name, encoding })))('
     if (encoding.name !== 'cloudevents') expect(messages).toEqual([]);
     else
       expect(messages).toMatchObject([
-        { about: { equipment: 'cooker-1', path: 'candyco/leeds/kitchen/line-1', message: 'event' }, readings: 0 },
+        { about: { equipment: 'cooker-1', path: 'candyco/leeds/kitchen/line-1', message: 'note' }, readings: 0 },
       ]);
     for (const message of messages) expect(JSON.parse(textOf(message))).toEqual(later);
   });

@@ -1,4 +1,4 @@
-import type { GapEvent, HubEvent, TelemetryEvent } from '../model/telemetry.ts';
+import type { GapEvent, HubEvent, Priority, TelemetryEvent } from '../model/telemetry.ts';
 import type { EncodingContext, MessageSubject } from './contract.ts';
 import { plantIndex } from './plant-index.ts';
 
@@ -10,12 +10,17 @@ export function isGap(event: HubEvent): event is GapEvent {
   return event.type === 'dragoman.gap.v1';
 }
 
-/** What an event is about; of a type from a later version it is known only which machine. */
+/** What an event is about; of a type that is not known here (`dragoman.audit.v1`) its name and the machine, or the gateway. */
 export function subjectOf(event: HubEvent, context: EncodingContext): MessageSubject {
   if (isTelemetry(event)) return telemetrySubject(event);
   if (isGap(event)) return gapSubject(event, context);
-  const { subject, priority = 'telemetry' } = event as Pick<HubEvent, 'subject' | 'priority'>;
-  return { equipment: subject, path: plantIndex(context.plant).machine(subject)?.path ?? '', message: 'event', priority };
+  const {
+    subject,
+    type,
+    priority = 'telemetry',
+  } = event as { readonly subject: string; readonly type: string; readonly priority?: Priority };
+  const path = subject === context.gateway ? gatewayPath(context) : (plantIndex(context.plant).machine(subject)?.path ?? '');
+  return { equipment: subject, path, message: /^dragoman\.([a-z][a-z-]*)\.v\d+$/.exec(type)?.[1] ?? 'event', priority };
 }
 
 export function telemetrySubject({ data, priority = 'telemetry' }: TelemetryEvent): MessageSubject {

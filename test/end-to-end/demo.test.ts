@@ -38,7 +38,9 @@ describe('the demo, as npm start runs it', () => {
         execFileSync(process.execPath, [main, 'hub', 'query', '--data', join(folder.path, 'hub')], { encoding: 'utf8' })
           .split('\n')
           .filter(Boolean)
-          .map((line) => (JSON.parse(line) as { subject: string }).subject),
+          .map((line) => JSON.parse(line) as { type: string; subject: string })
+          .filter(({ type }) => type === 'dragoman.telemetry.v1')
+          .map(({ subject }) => subject),
       );
     await vi.waitFor(() => expect(subjects()).toEqual(new Set(equipment)), { timeout: 30_000, interval: 500 });
     expect(demo.output()).not.toMatch(/defect|unexpected/);
