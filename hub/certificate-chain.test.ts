@@ -1,9 +1,14 @@
-import { webcrypto as crypto, X509Certificate } from 'node:crypto';
+import { webcrypto as crypto, KeyObject, X509Certificate } from 'node:crypto';
 // The x509 library needs this polyfill before it loads.
 import 'reflect-metadata';
 import { BasicConstraintsExtension, type Extension, X509CertificateGenerator } from '@peculiar/x509';
 import { expect, test } from 'vitest';
+import { tempFolder } from '../test/support/temp.ts';
 import { chainsTo, commonNameOf } from './certificate-chain.ts';
+import { silentLog } from './log.ts';
+import { addAuthority, openRegistry } from './registry.ts';
+import { startHub } from './server.ts';
+import { connectSimulatedDevice } from './simulator.ts';
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const nowMs = Date.now();
@@ -69,4 +74,23 @@ test('the name is the last CN of the subject; garbage is no certificate', () => 
   expect(commonNameOf(new X509Certificate(leaf.pem))).toBe('gw-1');
   expect(chainsTo([Buffer.from('garbage')], [root.pem], nowMs)).toMatch(/showed none/);
   expect(chainsTo([leaf.der, Buffer.from('garbage'), middle.der], ['garbage', root.pem], nowMs)).toMatchObject({ commonName: 'gw-1' });
+});
+
+test('a device that sends its issuer along in the TLS handshake is let in', async () => {
+  using folder = tempFolder();
+  await using hub = await startHub({ folder: folder.path, mqttPort: 0, log: silentLog });
+  await hub.core.identities.create({ deviceId: 'gw-1', authentication: { type: 'certificateAuthority' } });
+  {
+    using db = openRegistry(folder.path);
+    addAuthority(db, 'plant', root.pem);
+    expect(() => addAuthority(db, 'leaf', leaf.pem)).toThrow(/not the certificate of a certificate authority/);
+  }
+  const key = KeyObject.from(leaf.keys.privateKey).export({ type: 'pkcs8', format: 'pem' }) as string;
+  const code = async (cert: string): Promise<number | undefined> => {
+    const ends = { port: hub.mqttPort, ca: hub.caPem as string, deviceId: 'gw-1' };
+    await using client = await connectSimulatedDevice({ ...ends, certificate: { cert, key } });
+    return client.connack.returnCode;
+  };
+  expect(await code(`${leaf.pem}\n${middle.pem}`)).toBe(0);
+  expect(await code(leaf.pem)).toBe(5);
 });
