@@ -54,6 +54,7 @@ export function compileMeaning(point: PointContext, rawType: ValueType | undefin
     ...(flags && { flags }),
     ...(words && { enum: words }),
     ...(scalable && !isIdentity(linear) && { linear }),
+    ...(scalable && unit !== undefined && { measured: true as const }),
     ...(round !== undefined && { round }),
     ...(range && { range }),
   };

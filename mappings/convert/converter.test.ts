@@ -103,6 +103,7 @@ test.for<Row>([
   { rule: 'NaN in a list', raw: [1, Number.NaN], status: 'BadNoData' },
   { rule: 'infinite', raw: Number.NEGATIVE_INFINITY, status: 'BadOutOfRange' },
   { rule: 'scaled beyond all numbers', meaning: { linear: scale(10) }, raw: 1e308, status: 'BadOutOfRange' },
+  { rule: 'text where a unit is given', meaning: { measured: true }, raw: '22,5', status: 'BadTypeMismatch' },
   { rule: 'text where a number is scaled', meaning: { linear: scale(10) }, raw: '5', status: 'BadTypeMismatch' },
   { rule: 'a bit of a fraction', meaning: { field: { first: 0, last: 0, single: true } }, raw: 1.5, status: 'BadTypeMismatch' },
   { rule: 'bytes where a number is scaled', meaning: { linear: scale(10) }, raw: new Uint8Array(2), status: 'BadTypeMismatch' },

@@ -80,7 +80,7 @@ function build(meaning: Meaning): Converter {
 
 type ScalarConverter = (raw: Scalar, rawType: ValueType | undefined, state: SampleState | undefined, out: Converted) => Converted;
 
-function numberConverter({ linear, round, range }: Meaning): ScalarConverter {
+function numberConverter({ linear, round, range, measured }: Meaning): ScalarConverter {
   const map = linear || round !== undefined ? linearMap(linear ?? identityMap, round) : undefined;
   const numeric = map !== undefined;
   const decimal = decimalMap(linear ?? identityMap, round);
@@ -109,7 +109,7 @@ function numberConverter({ linear, round, range }: Meaning): ScalarConverter {
       const own = comparable < lowest || comparable > highest ? found.outside : undefined;
       return usable(out, value, typeof value === 'string' ? 'decimal' : undefined, state, own);
     }
-    if (numeric) return bad(out, found.notNumeric);
+    if (numeric || (measured && typeof raw === 'string')) return bad(out, found.notNumeric);
     return usable(out, raw, rawType === 'datetime' ? rawType : undefined, state, undefined);
   };
 }

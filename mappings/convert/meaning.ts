@@ -16,10 +16,12 @@ export interface Meaning {
   readonly round?: number;
   /** Plausible lowest and highest engineering value. */
   readonly range?: readonly [lowest: number, highest: number];
+  /** It has a unit: a text such as "22,5" is no value of it. */
+  readonly measured?: true;
 }
 
 /** Equal text, equal meaning: points that mean the same share one converter. */
-export function meaningKey({ invalid, field, flags, enum: words, linear, round, range }: Meaning): string {
+export function meaningKey({ invalid, field, flags, enum: words, linear, round, range, measured }: Meaning): string {
   return JSON.stringify([
     invalid?.map((value) => `${typeof value} ${value}`),
     field,
@@ -28,5 +30,6 @@ export function meaningKey({ invalid, field, flags, enum: words, linear, round, 
     linear && [linear.factor.n, linear.factor.d, linear.offset.n, linear.offset.d].map(String),
     round,
     range,
+    measured,
   ]);
 }

@@ -13,7 +13,10 @@ export const found = {
   overflow: state('BadOutOfRange', 'the scaled value is too large for a number'),
   outside: state('UncertainEngineeringUnitsExceeded', 'outside the plausible range'),
   unlisted: state('Uncertain', 'the number is not listed in enum'),
-  notNumeric: state('BadTypeMismatch', 'the mapping expects a number, the machine sent something else'),
+  notNumeric: state(
+    'BadTypeMismatch',
+    'the mapping gives a unit, scale or round, so a number is expected; the machine sent something else',
+  ),
   notInteger: state('BadTypeMismatch', 'the mapping expects a whole number for its bits or enum, the machine sent something else'),
   missing: state('BadNoData', 'no value came'),
 } as const;
