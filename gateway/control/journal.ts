@@ -16,6 +16,8 @@ export interface Known extends Pick<WriteRequest, 'key' | 'equipment' | 'point' 
 
 /** Keys that are kept. Beyond it the oldest refused ones go; what was sent is kept until its time is over, and then new writes are refused. */
 const mostKeys = 10_000;
+/** A refused request with a longer value is not remembered: it would be refused again. */
+const longestRefused = 2_000;
 const largestFile = 4_000_000;
 
 interface Waiting {
@@ -91,7 +93,7 @@ export class WriteJournal implements AsyncDisposable {
 
   /** Outlives this process at once, and a loss of power with the next intent: what would be lost is an outcome, which is unknown then. */
   outcome(known: Known, report: WriteReport): void {
-    if (!known.sent && !this.#makeRoom()) return;
+    if (!known.sent && (!this.#makeRoom() || lineOf(known).length > longestRefused)) return;
     const settled: Known = { ...known, report };
     this.#known.set(known.key, settled);
     this.#append(settled, false).catch(() => {});

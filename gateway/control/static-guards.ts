@@ -47,13 +47,14 @@ export function admit(request: WriteRequest, targets: WriteTargets): Admitted | 
 }
 
 /** A request that is none. */
-export function malformed({ key, equipment, point, value, who, expiresMs, deadline }: WriteRequest): string | undefined {
+export function malformed({ key, equipment, point, value, who, expiresMs, deadline, askedMs }: WriteRequest): string | undefined {
   if (typeof key !== 'string' || key === '' || key.length > longestKey) return `the key must have 1 to ${longestKey} characters`;
   if (typeof equipment !== 'string' || typeof point !== 'string') return 'equipment and point must be names';
   if (typeof who !== 'string' || who === '') return 'it does not say who asks';
   if (!isValue(value)) return 'the value must be a number, a text, true or false, or a list of them';
   if (expiresMs !== undefined && !(expiresMs >= 0)) return 'expiresMs must be a number of milliseconds';
   if (deadline !== undefined && !Number.isFinite(deadline)) return 'the deadline must be a time';
+  if (askedMs !== undefined && !Number.isFinite(askedMs)) return 'askedMs must be a time';
   return undefined;
 }
 

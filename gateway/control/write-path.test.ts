@@ -67,6 +67,7 @@ describe('refused, each with its guard and a sentence', () => {
     ['too late by its own time', 'free', 1, { expiresMs: 0 }, 'expired', /too late/],
     ['too late by its deadline', 'free', 1, { deadline: Date.now() - 5_000 }, 'expired', /too late, by 5\d\d\d ms/],
     ['too late by the mapping', 'setpoint', 81, { askedMs: Date.now() - 31_000 }, 'expired', /too late, by 1\d\d\d ms/],
+    ['a time that is none', 'free', 1, { askedMs: Number.NaN }, 'request', /askedMs/],
     ['no key', 'free', 1, { key: '' }, 'request', /key/],
     ['nobody', 'free', 1, { who: '' }, 'request', /who/],
     ['no value', 'free', { a: 1 } as unknown as Value, {}, 'request', /the value must be/],

@@ -14,6 +14,8 @@ import { type Admitted, admit, isRefusal, malformed, type Refusal, sameRequest }
 
 /** Without a word about expiry, nothing is carried out later than this. */
 const defaultExpiresMs = 30_000;
+/** Nothing waits longer, whatever is asked for. */
+const longestExpiresMs = 7 * 86_400_000;
 /** A key is remembered for so long beyond its expiry. */
 const rememberMs = 86_400_000;
 /** Timers know no longer times. */
@@ -166,7 +168,7 @@ export class WritePath implements AsyncDisposable {
       request.deadline === undefined ? undefined : request.deadline - wall,
       ofMapping === undefined ? undefined : ofMapping - age,
     ].filter((ms) => ms !== undefined);
-    const leftMs = left.length > 0 ? Math.min(...left) : defaultExpiresMs;
+    const leftMs = left.length > 0 ? Math.min(longestExpiresMs, ...left) : defaultExpiresMs;
     return { request, arrivedMs: wall, deadlineMono: mono + leftMs, untilMs: wall + Math.max(0, leftMs) + rememberMs };
   }
 
