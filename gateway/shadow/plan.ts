@@ -160,13 +160,15 @@ function changesOf(a: CompiledPoint, b: CompiledPoint): string[] {
     ...addressChanges(a.address, b.address),
     ...change('type', a.rawType, b.rawType),
     ...change('unit', a.unit, b.unit),
+    ...change('description', a.description, b.description),
     ...change('every', duration(a.everyMs), duration(b.everyMs)),
     ...change('staleAfter', duration(a.staleAfterMs), duration(b.staleAfterMs)),
     ...change('atLeastEvery', duration(a.atLeastEveryMs), duration(b.atLeastEveryMs)),
     ...change('deadband', a.deadband?.width, b.deadband?.width),
     ...change('write', a.write && JSON.stringify(a.write), b.write && JSON.stringify(b.write)),
   ];
-  return said.length > 0 ? said : ['its meaning: scale, enum, range …'];
+  // A name is part of what is told apart: of a renamed point there may be nothing else.
+  return said.length > 0 || a.name !== b.name ? said : ['its meaning: scale, enum, range …'];
 }
 
 /** Deep enough for every adapter: their addresses are small plain objects. */

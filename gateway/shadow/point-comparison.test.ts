@@ -235,6 +235,15 @@ describe('the rule', () => {
     expect(unmet(rule, atMs, [watched(raws)])).toEqual(why);
   });
 
+  test('a point that did not change needs no evidence', () => {
+    const { pairs } = planShadow(
+      compiled(modbusMapping({ p: now, alarm: 'at: coil 3' })),
+      compiled(modbusMapping({ p: next, alarm: 'at: coil 3' })),
+    );
+    const all = pairs.map((pair) => new PointComparison(pair, { value: undefined, named: false }, clock));
+    expect(unmet(rule, 3_600_000, all)).toEqual(['p: was never good under both mappings at once, so nothing is known of it']);
+  });
+
   test('a share that may differ', () => {
     const point = watched([...Array.from({ length: 9 }, (_, n): [number, number] => [n, 10]), [9, 100]]);
     expect(unmet({ ...rule, maxDifferentShare: 0.1 }, 3_600_000, [point])).toEqual([]);

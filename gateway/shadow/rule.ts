@@ -49,13 +49,14 @@ function tooLately({ pair, statistics }: PointComparison, { promoteAfterMs = 0 }
   return withoutEvidence(pair, statistics, lastExcessAtMs === null ? good : goodSinceExcess);
 }
 
-/** Nothing is promoted that was never seen to work. */
+/** Nothing new is promoted that was never seen to work. */
 function withoutEvidence(
   { name, running, candidate }: PointComparison['pair'],
   { onlyCandidateGood }: PointComparison['statistics'],
   good: number,
 ): string | undefined {
-  if (!candidate) return undefined;
+  // One and the same point cannot differ: an alarm that never came in an hour is in nobody's way.
+  if (!candidate || running?.hash === candidate.hash) return undefined;
   if (!running) return onlyCandidateGood > 0 ? undefined : `${name}: is new and never had a good value`;
   return good > 0 ? undefined : `${name}: was never good under both mappings at once, so nothing is known of it`;
 }
