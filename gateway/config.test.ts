@@ -9,7 +9,10 @@ async function load(text: string) {
   const file = join(folder.path, 'dragoman.yaml');
   writeFileSync(file, text);
   const { config, problems } = await loadConfig(file);
-  return { config, problems: problems.map(({ line, column, rule, message }) => `${line}:${column} ${rule} ${message}`) };
+  return {
+    config,
+    problems: problems.map(({ line, column, rule, message, hint }) => `${line}:${column} ${rule} ${message}${hint ? ` (${hint})` : ''}`),
+  };
 }
 
 test('one line is enough', async () => {
@@ -53,6 +56,44 @@ describe('says where and what', () => {
       'a secret in the file',
       'hub: { kind: azure, connectionString: "HostName=h" }\n',
       /hub-settings hub\.connectionString: say where the connection string is kept/,
+    ],
+    [
+      'a key of a destination, with the one that was meant',
+      'destinations:\n  floor: { kind: mqtt, url: "mqtt://b", tpoic: a }\n',
+      /^2:41 hub-settings tpoic is not a key of destinations\.floor \(did you mean topic\?\)$/,
+    ],
+    [
+      'a key that every destination has',
+      'hub: { kind: file, folder: ./b, requird: true }\n',
+      /requird is not a key of hub \(did you mean required\?\)$/,
+    ],
+    [
+      'a key of an encoding',
+      'hub: { kind: file, folder: ./b, encoding: { name: csv, column: [time] } }\n',
+      /^1:56 .*column is not a key of encoding \(did you mean columns\?\)$/,
+    ],
+    [
+      'a word of an encoding',
+      'hub: { kind: file, folder: ./b, encoding: { name: csv, lines: cr } }\n',
+      /hub\.encoding\.lines: "cr" is not a lines/,
+    ],
+    [
+      'a key of a selection',
+      'hub: { kind: file, folder: ./b, select: { prority: alarm } }\n',
+      /prority is not a key of select \(did you mean priority\?\)$/,
+    ],
+    ['a word of a selection', 'hub: { kind: file, folder: ./b, select: { priority: high } }\n', /hub\.select\.priority: /],
+    [
+      'the type of a setting',
+      'hub: { kind: file, folder: ./b, pace: 100/s }\n',
+      /hub\.pace: a (whole )?number is expected, the text "100\/s" was found$/,
+    ],
+    ['a setting that is missing', 'hub: { kind: file }\n', /^1:6 hub-settings hub\.folder is missing$/],
+    ['why only one value is possible', 'hub: { kind: mqtt, url: "mqtt://b", qos: 2 }\n', /hub\.qos: only 1: with 0 nobody says/],
+    [
+      'the name of a destination',
+      'destinations: { "my hist": { kind: file } }\n',
+      /^1:17 bad-name "my hist" cannot be the name of a destination/,
     ],
     ['azure without anything', 'hub: { kind: azure }\n', /name the hub/],
     ['broken YAML', 'gateway: [\n', /yaml/],

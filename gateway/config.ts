@@ -56,7 +56,13 @@ export const GatewayFile = z.strictObject({
   mappings: z.array(z.string()).min(1, 'name at least one file or folder').default(['./mappings']).describe('Mapping files and folders'),
   hub: z.looseObject({}).optional().describe('Where readings go; the embedded hub where neither hub nor destinations is given'),
   destinations: z
-    .record(z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{0,31}$/, 'letters, digits, hyphens and underscores, at most 32'), z.looseObject({}))
+    .record(
+      z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{0,31}$/, {
+        error: ({ input }) =>
+          `"${input}" cannot be the name of a destination: a letter, then letters, digits, hyphens and underscores, at most 32`,
+      }),
+      z.looseObject({}),
+    )
     .optional()
     .describe('More hubs, by name; each gets its selection, in its form, at its pace'),
   adapters: z
@@ -110,8 +116,9 @@ export async function loadConfig(
   if (checked.value === undefined) return { config: undefined, problems: checked.problems };
   const { hub, destinations: named = {}, ...rest } = checked.value;
   const problems = [...checked.problems];
-  const report = (path: readonly (string | number)[], message: string): void => {
-    problems.push({ file, ...checked.at(path, 'value'), severity: 'error', rule: 'hub-settings', message: `${message}` });
+  const report = (path: readonly (string | number)[], message: string, which: 'key' | 'value' = 'value', hint?: string): void => {
+    const place = checked.at(path, which);
+    problems.push({ file, ...place, severity: 'error', rule: 'hub-settings', message, ...(hint !== undefined && { hint }) });
   };
   const written: [string[], string, Readonly<Record<string, unknown>>][] = Object.entries(named).map(([name, one]) => [
     ['destinations', name],
@@ -121,7 +128,9 @@ export async function loadConfig(
   if (hub || written.length === 0) written.unshift([['hub'], 'hub', hub ?? { kind: 'embedded' }]);
   if (hub && 'hub' in named) report(['destinations', 'hub'], 'destinations.hub: the name is taken by hub: above; choose another');
   const destinations = written.flatMap(
-    ([path, name, one]) => parseDestination(name, one, (at, message) => report([...path, ...at], `${path.join('.')}.${message}`)) ?? [],
+    ([path, name, one]) =>
+      parseDestination(name, path.join('.'), one, ({ path: at, message, which, hint }) => report([...path, ...at], message, which, hint)) ??
+      [],
   );
   if (destinations.length < written.length) return { config: undefined, problems };
   if (!destinations.some(({ required }) => required))

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { encodings } from '../../encodings/encodings.ts';
 import type { HubClientKind } from '../../hub-client/contract.ts';
+import { suggestion } from '../../mappings/nearest.ts';
+import { findingsOf, keysAt } from '../../mappings/yaml/issues.ts';
 import { hubKindNamed, hubKinds } from '../hub-kinds.ts';
 import { Selection } from './selection.ts';
 
@@ -45,49 +47,72 @@ export interface DestinationConfig {
   readonly pace: number | undefined;
 }
 
-export type ReportAt = (path: readonly (string | number)[], message: string) => void;
+/** A problem: its place below the destination, `key` where the word itself is wrong. */
+export interface DestinationProblem {
+  readonly path: readonly (string | number)[];
+  readonly which: 'key' | 'value';
+  readonly message: string;
+  readonly hint?: string;
+}
+type Report = (problem: DestinationProblem) => void;
 
-/** Reads one destination as written in dragoman.yaml; undefined after problems were reported, each with its path below the destination. */
+/** Reads one destination as written in dragoman.yaml under `title` (`hub`, `destinations.floor`); undefined after problems were reported. */
 export function parseDestination(
   name: string,
+  title: string,
   written: Readonly<Record<string, unknown>>,
-  report: ReportAt,
+  report: Report,
 ): DestinationConfig | undefined {
   const { kind: word, ...rest } = written;
   const names = ['embedded', ...hubKinds.map((kind) => kind.name)];
   const kind = typeof word === 'string' ? (word === 'embedded' ? embedded : hubKindNamed(word)) : undefined;
   if (!kind) {
-    report(
-      ['kind'],
-      `kind: ${word === undefined ? 'it is missing' : `"${String(word)}" is no kind of hub`}; there are ${names.join(', ')}`,
-    );
+    const what = word === undefined ? 'it is missing' : `"${String(word)}" is no kind of hub`;
+    report({ path: ['kind'], which: 'value', message: `${title}.kind: ${what}; there are ${names.join(', ')}` });
     return undefined;
   }
   const split = (own: boolean): Record<string, unknown> =>
     Object.fromEntries(Object.entries(rest).filter(([key]) => commonKeys.includes(key) === own));
-  const shared = parsed(Common, split(true), [], report);
-  const settings = parsed(kind.settings, split(false), [], report);
+  const shared = parsed(Common, split(true), title, [], report);
+  const settings = parsed(kind.settings, split(false), title, [], report);
   if (!shared || settings === undefined) return undefined;
-  const encoding = parseEncoding(shared.encoding, report);
+  const encoding = parseEncoding(shared.encoding, title, report);
   if (!encoding) return undefined;
   return { name, kind: kind.name, settings, encoding, select: shared.select, required: shared.required, pace: shared.pace };
 }
 
 const embedded: Pick<HubClientKind, 'name' | 'settings'> = { name: 'embedded', settings: EmbeddedHub };
 
-function parseEncoding(written: z.output<typeof Common>['encoding'], report: ReportAt): DestinationConfig['encoding'] | undefined {
+function parseEncoding(
+  written: z.output<typeof Common>['encoding'],
+  title: string,
+  report: Report,
+): DestinationConfig['encoding'] | undefined {
   const { name, ...own } = typeof written === 'string' ? { name: written } : written;
   const encoding = encodings.find((one) => one.name === name)!;
-  const settings = parsed(encoding.settings, own, ['encoding'], report);
+  const settings = parsed(encoding.settings, own, title, ['encoding'], report);
   return settings === undefined ? undefined : { name, settings };
 }
 
-function parsed<T>(schema: z.ZodType<T>, value: unknown, at: readonly string[], report: ReportAt): T | undefined {
+function parsed<T>(schema: z.ZodType<T>, value: unknown, title: string, at: readonly string[], report: Report): T | undefined {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  for (const issue of result.error.issues) {
-    const path = [...at, ...issue.path.filter((key) => typeof key !== 'symbol')];
-    report(path, `${path.length > 0 ? `${path.join('.')}: ` : ''}${issue.message}`);
+  const issues = result.error.issues.map((issue) => (says(issue) ? ({ ...issue, code: 'custom' } as z.core.$ZodIssue) : issue));
+  for (const { path, which, rule, message, hint: own } of findingsOf(issues, value, schema, [title, ...at])) {
+    const whole = [...at, ...path.filter((step) => typeof step !== 'symbol')];
+    const unknown = rule === 'unknown-key';
+    // A message begins with the last word of its path; an unknown key says itself what it is not a key of.
+    const above = [title, ...whole.filter((step) => typeof step === 'string').slice(0, -1)].join('.');
+    const hint = unknown && whole.length === 1 ? suggestion(String(whole[0]), [...keysAt(schema, []), ...commonKeys]) : own;
+    report({
+      path: whole,
+      which,
+      message: whole.length === 0 || unknown ? message : `${above}.${message}`,
+      ...(hint !== undefined && { hint }),
+    });
   }
   return undefined;
 }
+
+/** A wrong value of which the schema itself says why: better than any general text. */
+const says = (issue: z.core.$ZodIssue): boolean => issue.code === 'invalid_value' && !issue.message.startsWith('Invalid');
