@@ -172,7 +172,7 @@ export interface MethodAnswer {
 export interface Methods {
   /**
    * Rejects with 404 DeviceNotFound; 404 (404103) when it is not connected, or does not listen for methods, in time; 504 (504101) when no
-   * answer came in time, 502 when it was no JSON; 400 for a wrong name or payload. Whether the device ran it is unknown after a 504: it may
+   * answer came in time, 502 when it was no JSON; 503 when the signal aborts or the hub stops; 400 for a wrong name or payload. Whether the device ran it is unknown after a 504: it may
    * also answer over its next connection, in time.
    */
   invoke(name: IdentityName, request: MethodRequest, signal?: AbortSignal): Promise<MethodAnswer>;

@@ -109,6 +109,23 @@ test('a message that is not acknowledged within a minute goes out again, over th
   expect(core.identities.get({ deviceId: 'gw' })?.cloudToDeviceMessageCount).toBe(4);
 });
 
+test('a hub that stops leaves nobody waiting for a method', async () => {
+  using folder = tempFolder();
+  const waiting = await (async () => {
+    await using hub = await bareCore(folder.path);
+    const { core } = hub;
+    await core.identities.create({ deviceId: 'gw' });
+    const toConnect = core.methods.invoke({ deviceId: 'gw' }, { name: 'm', connectTimeoutMs: 60_000 });
+    const aborted = core.methods.invoke({ deviceId: 'gw' }, { name: 'm', connectTimeoutMs: 60_000 }, AbortSignal.timeout(10));
+    await expect(aborted).rejects.toMatchObject({ status: 503 });
+    const listening = { id: 'gw', generationId: '', publish: () => {}, end: () => {}, deliver: () => {}, listens: () => 0 as const };
+    core.links.add(listening);
+    const toAnswer = core.methods.invoke({ deviceId: 'gw' }, { name: 'm' });
+    return Promise.allSettled([toConnect, toAnswer]);
+  })();
+  for (const outcome of waiting) expect(outcome).toMatchObject({ reason: { status: 503 } });
+});
+
 describe('events', () => {
   test('are in one partition by device, in order, as they were sent, with who sent them', async () => {
     using folder = tempFolder();

@@ -103,6 +103,7 @@ export class Core implements HubCore, Disposable {
   /** Before the registry's file is closed. */
   [Symbol.dispose](): void {
     for (const timer of this.#timers) clearInterval(timer);
+    this.methods[Symbol.dispose]();
     this.commits.flush();
     try {
       this.#writeActivity();

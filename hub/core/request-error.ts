@@ -29,6 +29,7 @@ const requestErrors = {
   MessageTooLarge: { status: 413, errorCode: 413001 },
   ServerError: { status: 500, errorCode: 500001 },
   BadDeviceResponse: { status: 502, errorCode: 502001 },
+  ServiceUnavailable: { status: 503, errorCode: 503001 },
   GatewayTimeout: { status: 504, errorCode: 504101 },
 } as const;
 

@@ -17,12 +17,13 @@ interface Pending {
 }
 
 /** Direct methods: a question to one connected identity, and its answer within a time. Nothing of it is kept. */
-export class DirectMethods implements Methods {
+export class DirectMethods implements Methods, Disposable {
   readonly #links: Links;
   readonly #mustExist: (name: IdentityName) => void;
   /** By request id, which nobody can guess. */
   readonly #pending = new Map<string, Pending>();
   readonly #waiting = new Set<(link: IdentityLink) => void>();
+  readonly #closing = new AbortController();
 
   /** `mustExist` throws what is to be said of an identity that does not exist. */
   constructor(links: Links, mustExist: (name: IdentityName) => void) {
@@ -33,7 +34,14 @@ export class DirectMethods implements Methods {
     });
   }
 
-  async invoke(name: IdentityName, request: MethodRequest, signal?: AbortSignal): Promise<MethodAnswer> {
+  /** Whoever waits for an answer is told that there will be none. */
+  [Symbol.dispose](): void {
+    this.#closing.abort();
+  }
+
+  async invoke(name: IdentityName, request: MethodRequest, given?: AbortSignal): Promise<MethodAnswer> {
+    const signal = given ? AbortSignal.any([given, this.#closing.signal]) : this.#closing.signal;
+    if (signal.aborted) throw cutOff();
     if (!nameForm.test(request.name)) {
       throw new RequestError('ArgumentInvalid', 'a method name is 1 to 100 letters, digits and _ . -');
     }
@@ -44,6 +52,8 @@ export class DirectMethods implements Methods {
     this.#mustExist(name);
     const id = identityId(name.deviceId, name.moduleId);
     const link = await this.#listening(id, connectMs, signal);
+    // It may have been given up just now: nothing would tell of it any more.
+    if (signal.aborted) throw cutOff();
     const rid = randomUUID();
     const answered = this.#answer(id, rid, responseMs, signal);
     link.publish(`$iothub/methods/POST/${request.name}/?$rid=${rid}`, body);
@@ -66,7 +76,7 @@ export class DirectMethods implements Methods {
     }
   }
 
-  #listening(id: string, waitMs: number, signal: AbortSignal | undefined): Promise<IdentityLink> {
+  #listening(id: string, waitMs: number, signal: AbortSignal): Promise<IdentityLink> {
     const now = this.#links.get(id);
     if (now?.listens('methods') !== undefined) return Promise.resolve(now);
     const offline = (): RequestError =>
@@ -79,35 +89,38 @@ export class DirectMethods implements Methods {
       const finish = (act: () => void): void => {
         clearTimeout(timer);
         this.#waiting.delete(check);
-        signal?.removeEventListener('abort', aborted);
+        signal.removeEventListener('abort', aborted);
         act();
       };
       const check = (link: IdentityLink): void => {
         if (link.id === id && link.listens('methods') !== undefined) finish(() => resolve(link));
       };
-      const aborted = (): void => finish(() => reject(offline()));
-      const timer = setTimeout(aborted, waitMs);
+      const aborted = (): void => finish(() => reject(cutOff()));
+      const timer = setTimeout(() => finish(() => reject(offline())), waitMs);
       this.#waiting.add(check);
-      signal?.addEventListener('abort', aborted, { once: true });
+      signal.addEventListener('abort', aborted, { once: true });
     });
   }
 
-  #answer(id: string, rid: string, waitMs: number, signal: AbortSignal | undefined): Promise<MethodAnswer> {
+  #answer(id: string, rid: string, waitMs: number, signal: AbortSignal): Promise<MethodAnswer> {
     return new Promise((resolve, reject) => {
       const finish = (act: () => void): void => {
         clearTimeout(timer);
         this.#pending.delete(rid);
-        signal?.removeEventListener('abort', late);
+        signal.removeEventListener('abort', aborted);
         act();
       };
       const fail = (error: RequestError): void => finish(() => reject(error));
+      const aborted = (): void => fail(cutOff());
       const late = (): void => fail(new RequestError('GatewayTimeout', 'Timed out waiting for the response from device.'));
       const timer = setTimeout(late, waitMs);
-      signal?.addEventListener('abort', late, { once: true });
+      signal.addEventListener('abort', aborted, { once: true });
       this.#pending.set(rid, { id, answer: (answer) => finish(() => resolve(answer)), fail });
     });
   }
 }
+
+const cutOff = (): RequestError => new RequestError('ServiceUnavailable', 'the call was given up before the device answered');
 
 function payloadText(payload: unknown): string {
   let text: string | undefined;
