@@ -17,15 +17,21 @@ export function rateGuard({ point, guard }: Admitted, sent: Sent | undefined, no
   };
 }
 
-/** The change against the latest good value, and against what was written since that one was read. */
-export function stepGuard({ target, point, guard }: Admitted, value: Value, sent: Sent | undefined): Refusal | undefined {
+/**
+ * The change against the latest good value, and against what was written since that one was read. A machine that tells changes only may never
+ * confirm what it ignored: after `staleAfter` the reading counts alone again.
+ */
+export function stepGuard({ target, point, guard }: Admitted, value: Value, sent: Sent | undefined, nowMono: number): Refusal | undefined {
   const { maxStep } = guard;
   if (maxStep === undefined) return undefined;
   const reading = target.reading(point.name);
   if (reading?.quality !== 'good' || reading.value === undefined) {
     return { guard: 'step', reason: `the present value of ${point.name} is not known (${whyNot(reading)}), so the step cannot be judged` };
   }
-  const from = [reading.value, ...(sent && sent.wallMs >= reading.receivedMs ? sent.values : [])];
+  const from = [
+    reading.value,
+    ...(sent && sent.wallMs >= reading.receivedMs && nowMono - sent.mono < point.staleAfterMs ? sent.values : []),
+  ];
   for (const one of from) {
     const step = distance(one, value);
     // Doubles miss decimals by a unit in the last place.

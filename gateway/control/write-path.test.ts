@@ -114,6 +114,14 @@ describe('refused, each with its guard and a sentence', () => {
     expect(await ask('steps', 65)).toMatchObject({ outcome: 'done' });
   });
 
+  test('a machine that never confirms what it ignored does not block the next one for ever', async () => {
+    machine.show('steps', 50, { receivedMs: Date.now() - 900 });
+    await ask('steps', 60);
+    expect(await ask('steps', 45)).toMatchObject({ guard: 'step' });
+    monotonicMs += 3_000;
+    expect(await ask('steps', 45)).toMatchObject({ outcome: 'done' });
+  });
+
   test('too soon after the last write; the clock of the wall has no say', async () => {
     await ask('setpoint', 85);
     monotonicMs += 4_900;

@@ -205,7 +205,7 @@ export class WritePath implements AsyncDisposable {
     if (late >= 0)
       return { guard: 'expired', reason: `it came too late, by ${Math.max(1, Math.round(late))} ms, and is not done any more` };
     const sent = this.#history.get(request.equipment, request.point);
-    return rateGuard(admitted, sent, now) ?? stepGuard(admitted, request.value, sent) ?? interlockGuard(admitted) ?? admitted;
+    return rateGuard(admitted, sent, now) ?? stepGuard(admitted, request.value, sent, now) ?? interlockGuard(admitted) ?? admitted;
   }
 
   #dryRun(request: WriteRequest): WriteReport {
