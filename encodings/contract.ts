@@ -14,6 +14,8 @@ export interface Encoding<Settings = unknown> {
   readonly drops: readonly string[];
   /** Strict object; every key has a default, so that `encoding: NAME` alone works. */
   readonly settings: z.ZodType<Settings>;
+  /** Bodies are no text: they have no lines. */
+  readonly binary?: true;
   open(settings: Settings, context: EncodingContext): Encoder;
 }
 

@@ -6,7 +6,7 @@ import { formatDuration, parseDuration } from '../mappings/duration.ts';
 import { checkYaml } from '../mappings/yaml/check.ts';
 import { GatewayError } from '../model/error.ts';
 import type { Problem } from '../model/problem.ts';
-import { type DestinationConfig, parseDestination } from './destination/settings.ts';
+import { clashes, type DestinationConfig, parseDestination } from './destination/settings.ts';
 import { logLevels } from './log.ts';
 import { parseSize } from './size.ts';
 
@@ -133,6 +133,11 @@ export async function loadConfig(
       [],
   );
   if (destinations.length < written.length) return { config: undefined, problems };
+  const pathOf = (name: string): string[] => written.find(([, one]) => one === name)![0];
+  for (const { name, owner, key, what, hint } of clashes(destinations, rest.gateway)) {
+    const path = [...pathOf(name), key];
+    report(path, `${path.join('.')}: ${what} is that of ${pathOf(owner).join('.')} too`, 'value', hint);
+  }
   if (!destinations.some(({ required }) => required))
     report([...written[0]![0], 'required'], 'required: at least one destination must be required');
   if (destinations.filter(({ kind }) => kind === 'embedded').length > 1)

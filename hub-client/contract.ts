@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { ConnectContext } from '../adapters/contract.ts';
-import type { Grain, MessageSubject } from '../encodings/contract.ts';
+import type { Encoding, Grain, MessageSubject } from '../encodings/contract.ts';
 import type { Plant } from '../model/plant.ts';
 import type { HubEvent } from '../model/telemetry.ts';
 import type { TwinObject } from '../twin/section.ts';
@@ -12,7 +12,20 @@ export interface HubClientKind<Settings = unknown> {
   readonly settings: z.ZodType<Settings>;
   /** For the start lines and logs, without secrets: `Azure IoT Hub, plant.azure-devices.net`. */
   where?(settings: Settings): string;
+  /** What no two destinations of one gateway can share; checked before anything connects. */
+  claims?(settings: Settings, gateway: string): readonly Claim[];
+  /** Why readings in this encoding cannot go there; undefined when they can. */
+  refuses?(settings: Settings, encoding: Pick<Encoding, 'name' | 'binary'>): string | undefined;
   load(): Promise<HubClientRuntime<Settings>>;
+}
+
+/** Something that one destination has for itself: a client id at a broker, a folder. */
+export interface Claim {
+  /** Of the setting that says it. */
+  readonly key: string;
+  /** Equal when it is the same thing; for texts: `the client id "gw-1" at 10.0.0.5:1883`. */
+  readonly what: string;
+  readonly hint: string;
 }
 
 export interface HubClientRuntime<Settings = unknown> {

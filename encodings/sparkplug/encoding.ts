@@ -37,6 +37,7 @@ export const sparkplugB: Encoding<SparkplugSettings> = {
     'Names of messages and their priority; of events their id and sequence, by which a consumer sees that something is missing',
   ],
   settings,
+  binary: true,
   open: (chosen, context) => sparkplugEncoder(chosen, context),
 };
 

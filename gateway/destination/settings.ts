@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { encodings } from '../../encodings/encodings.ts';
-import type { HubClientKind } from '../../hub-client/contract.ts';
+import type { Claim, HubClientKind } from '../../hub-client/contract.ts';
 import { suggestion } from '../../mappings/nearest.ts';
 import { findingsOf, keysAt } from '../../mappings/yaml/issues.ts';
 import { hubKindNamed, hubKinds } from '../hub-kinds.ts';
@@ -78,10 +78,15 @@ export function parseDestination(
   if (!shared || settings === undefined) return undefined;
   const encoding = parseEncoding(shared.encoding, title, report);
   if (!encoding) return undefined;
+  const refused = kind.refuses?.(settings, encodings.find((one) => one.name === encoding.name)!);
+  if (refused !== undefined) {
+    report({ path: ['encoding'], which: 'value', message: `${title}.encoding: ${refused}` });
+    return undefined;
+  }
   return { name, kind: kind.name, settings, encoding, select: shared.select, required: shared.required, pace: shared.pace };
 }
 
-const embedded: Pick<HubClientKind, 'name' | 'settings'> = { name: 'embedded', settings: EmbeddedHub };
+const embedded: Pick<HubClientKind, 'name' | 'settings' | 'refuses'> = { name: 'embedded', settings: EmbeddedHub };
 
 function parseEncoding(
   written: z.output<typeof Common>['encoding'],
@@ -112,6 +117,25 @@ function parsed<T>(schema: z.ZodType<T>, value: unknown, title: string, at: read
     });
   }
   return undefined;
+}
+
+/** What a destination wants for itself although one before it, `owner`, has it. */
+export interface Clash extends Claim {
+  readonly name: string;
+  readonly owner: string;
+}
+
+export function clashes(destinations: readonly DestinationConfig[], gateway: string): Clash[] {
+  const taken = new Map<string, string>();
+  const found: Clash[] = [];
+  for (const { name, kind, settings } of destinations) {
+    for (const claim of hubKindNamed(kind)?.claims?.(settings, gateway) ?? []) {
+      const owner = taken.get(claim.what);
+      if (owner === undefined) taken.set(claim.what, name);
+      else found.push({ ...claim, name, owner });
+    }
+  }
+  return found;
 }
 
 /** A wrong value of which the schema itself says why: better than any general text. */

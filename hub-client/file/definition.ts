@@ -1,3 +1,4 @@
+import { normalize } from 'node:path';
 import { z } from 'zod';
 import type { HubClientKind } from '../contract.ts';
 import { compressions } from '../delivery/compression.ts';
@@ -49,5 +50,14 @@ export const file: HubClientKind<FileSettings> = {
   summary: 'Files of lines (JSON, CSV) in a folder, finished by size and age',
   settings: FileSettings,
   where: ({ folder }) => `files in ${folder}`,
+  claims: ({ folder }) => [
+    {
+      key: 'folder',
+      what: `the folder ${normalize(`${folder}/`)}`,
+      hint: 'each needs one of its own: it finishes what it finds unfinished there',
+    },
+  ],
+  refuses: (_, { name, binary }) =>
+    binary ? `${name} has no lines of text, which files are made of; csv, flat, senml and others have` : undefined,
   load: () => import('./client.ts'),
 };

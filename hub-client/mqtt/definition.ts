@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { HubClientKind } from '../contract.ts';
+import type { Claim, HubClientKind } from '../contract.ts';
 import { compressions } from '../delivery/compression.ts';
 import { duration, pemPath, privateKey, secret, size } from '../delivery/setting.ts';
 import { parseEndpoint } from './endpoint.ts';
@@ -119,5 +119,27 @@ export const mqtt: HubClientKind<MqttSettings> = {
     const at = `${url.protocol}://${url.host.includes(':') ? `[${url.host}]` : url.host}:${url.port}${url.path}`;
     return sparkplug ? `Sparkplug B group ${sparkplug.group}, ${at}` : `MQTT broker, ${at}`;
   },
+  claims({ url, clientId, sparkplug }, gateway) {
+    const at = `${url.host}:${url.port}`;
+    const id: Claim = {
+      key: 'clientId',
+      what: `the client id "${clientId ?? gateway}" at ${at}`,
+      hint: `of two clients with one id a broker throws out the one that was first, for ever; write clientId: for one of them`,
+    };
+    if (!sparkplug) return [id];
+    const node = `${sparkplug.group}/${sparkplug.edgeNode ?? gateway}`;
+    return [
+      id,
+      {
+        key: 'sparkplug',
+        what: `the edge node ${node} at ${at}`,
+        hint: 'their births and sequence numbers would be mixed; write another edgeNode or group',
+      },
+    ];
+  },
+  refuses: ({ sparkplug }, { name }) =>
+    sparkplug && name !== 'cloudevents'
+      ? `${name} has no meaning with sparkplug, which fixes topics and bodies; leave encoding out`
+      : undefined,
   load: () => import('./client.ts'),
 };
