@@ -87,6 +87,8 @@ export interface Finding {
   readonly severity?: 'error' | 'warn';
   readonly message: string;
   readonly hint?: string;
+  /** Characters into the text of the key, where a part of it is at fault. */
+  readonly inside?: number;
 }
 
 /** Reports about the point being compiled; `key` names the key at fault (`at`, `byteOrder`), whose place in the file is looked up. */

@@ -19,8 +19,8 @@ export class ProblemList {
   }
 
   /** One mistake in `defaults` touches every point; it is told once. */
-  add(path: Path, which: 'key' | 'value', { severity = 'error', ...finding }: Finding): void {
-    const place = this.#document.at(path, which);
+  add(path: Path, which: 'key' | 'value', { severity = 'error', inside, ...finding }: Finding): void {
+    const place = this.#document.at(path, which, inside);
     const key = `${place.line}:${place.column} ${finding.rule}`;
     if (this.#seen.has(key) && path[0] === 'defaults') return;
     this.#seen.add(key);

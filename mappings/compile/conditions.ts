@@ -32,10 +32,10 @@ export function withConditions(
     const { write, name } = draft.point;
     if (write?.onlyWhen === undefined) return draft;
     const compiled = compileExpression(write.onlyWhen, points);
-    const tell = (rule: string, message: string, hint: string | undefined): void =>
-      report(name, ['write', 'onlyWhen'], { rule, message: `onlyWhen: ${message}`, ...(hint && { hint }) });
+    const tell = (rule: string, message: string, hint: string | undefined, inside = 0): void =>
+      report(name, ['write', 'onlyWhen'], { rule, message: `onlyWhen: ${message}`, ...(hint && { hint }), inside });
     if ('problems' in compiled) {
-      for (const { rule, message, hint } of compiled.problems) tell(rule, message, hint);
+      for (const { rule, message, hint, from } of compiled.problems) tell(rule, message, hint, from);
       return draft;
     }
     const { expression } = compiled;

@@ -28,9 +28,9 @@ export interface YamlDocument {
   readonly value: unknown;
   /**
    * The place of the value at `path`, or of its key. Where the path leads nowhere, the place of the nearest ancestor,
-   * so that a missing key is reported at what it is missing from.
+   * so that a missing key is reported at what it is missing from. `inside` is how many characters within a text are meant.
    */
-  at(path: Path, which?: 'key' | 'value'): Place;
+  at(path: Path, which?: 'key' | 'value', inside?: number): Place;
 }
 
 export interface YamlOptions {
@@ -57,7 +57,20 @@ export function parseYaml(file: string, text: string, options: YamlOptions = {})
   const plain = readPlainYaml(text, options.textKeys ?? new Set());
   if (typeof plain === 'number') return text.length > largestUnusual ? tooLarge(file, text, plain) : parseAnyYaml(file, text, options);
   const place = placesIn(text);
-  return { documents: [{ value: plain.value, at: (path, which = 'value') => place(plain.offset(path, which)) }], problems: [] };
+  const at: YamlDocument['at'] = (path, which = 'value', inside = 0) => place(within(text, plain.offset(path, which), inside));
+  return { documents: [{ value: plain.value, at }], problems: [] };
+}
+
+/** Where the `inside`th character of the scalar at `offset` stands; its beginning where that cannot be told (block text, escapes, several lines). */
+function within(text: string, offset: number, inside: number): number {
+  const quote = text[offset];
+  if (inside === 0 || quote === '|' || quote === '>') return offset;
+  let at = quote === '"' || quote === "'" ? offset + 1 : offset;
+  for (let left = inside; left > 0; left--) {
+    if (text[at] === '\n' || text[at] === undefined || (quote === '"' && text[at] === '\\')) return offset;
+    at += quote === "'" && text.startsWith("''", at) ? 2 : 1;
+  }
+  return at;
 }
 
 function tooLarge(file: string, text: string, offset: number): YamlResult {
@@ -114,7 +127,7 @@ export function parseAnyYaml(file: string, text: string, options: YamlOptions = 
       problems.push({ file, ...place(offset), severity: 'error', rule, message, ...(hint && { hint }) }),
     );
     const value = reader.value(document.contents);
-    return { value, at: (path, which) => place(offsetOf(document, path, which ?? 'value')) };
+    return { value, at: (path, which, inside = 0) => place(within(text, offsetOf(document, path, which ?? 'value'), inside)) };
   });
   return { documents, problems };
 }
