@@ -198,6 +198,15 @@ describe('an address', () => {
     broker.put('/queue/press', json({ speed: 1 }));
     await watching.until((samples) => samples.some(({ value }) => value === 1));
   });
+
+  test('a point whose filter lets nothing through says what it waits for, though messages come', async () => {
+    const never = point('never', '/queue/press', '/speed', { when: { 'property:kind': 'stats' } });
+    broker.put('/queue/press', json({ speed: 1 }));
+    await using watching = await watch(login(), { points: [speed, never], secrets });
+    const reason = 'no message on /queue/press yet that has property kind = "stats"';
+    await watching.until((samples) => samples.some(({ status }) => status === 'BadWaitingForInitialData'));
+    expect(watching.samples.at(-1)).toMatchObject({ reason });
+  });
 });
 
 describe('several machines on one broker', () => {

@@ -5,6 +5,7 @@ import type { RawValue, ValueType } from '../../model/value.ts';
 import type { ObservedPoint } from '../contract.ts';
 import type { MessageReader, MessageSamples } from '../payload/contract.ts';
 import { messageReader } from '../payload/reader.ts';
+import { waitingState } from '../payload/states.ts';
 import { UndecodableError } from '../payload/undecodable.ts';
 import type { AmqpAddress } from './address.ts';
 import { maxMessageBytes } from './broker-link.ts';
@@ -42,15 +43,15 @@ export function readMessage(
     const { message } = error as Error;
     const condition = error instanceof UndecodableError ? 'amqp:decode-error' : 'amqp:internal-error';
     const state: SampleState = { status: statuses.BadDataEncodingInvalid, reason: message };
-    return { samples: sameForAll(points, state, receivedMs), outcome: { condition, description: message.slice(0, 500) } };
+    return { samples: withoutValues(points, () => state, receivedMs), outcome: { condition, description: message.slice(0, 500) } };
   }
 }
 
-function sameForAll(points: readonly number[], state: SampleState, nowMs: number): MessageSamples {
+function withoutValues(points: readonly number[], stateOf: (index: number) => SampleState, nowMs: number): MessageSamples {
   return {
     points: [...points],
     values: points.map(() => undefined),
-    states: points.map(() => state),
+    states: points.map(stateOf),
     sourceTimesMs: points.map(() => nowMs),
     sourceTicks: points.map(() => 0),
     types: points.map(() => undefined),
@@ -58,7 +59,10 @@ function sameForAll(points: readonly number[], state: SampleState, nowMs: number
 }
 
 /** What happened, in the order in which it did. */
-type Event = { readonly route: LiveRoute; readonly delivery: SharedDelivery } | { readonly route: LiveRoute; readonly state: SampleState };
+type Event =
+  | { readonly route: LiveRoute; readonly delivery: SharedDelivery }
+  /** Undefined: its points wait for their first message. */
+  | { readonly route: LiveRoute; readonly state: SampleState | undefined };
 
 interface LiveRoute extends Route {
   readonly feed: Feed;
@@ -131,8 +135,7 @@ export class Observation {
       take: (delivery) => this.#push({ route, delivery }),
       attached: () => {
         clearTimeout(route.waiting);
-        const state = { status: statuses.BadWaitingForInitialData, reason: `no message on ${route.address} yet` };
-        route.waiting = setTimeout(() => this.#push({ route, state }), firstMessageMs);
+        route.waiting = setTimeout(() => this.#push({ route, state: undefined }), firstMessageMs);
       },
       detached: (state) => {
         clearTimeout(route.waiting);
@@ -182,7 +185,8 @@ export class Observation {
       } else {
         const unseen = route.points.filter((index) => !route.seen.has(index));
         const nowMs = Date.now();
-        batch.add(sameForAll(unseen, event.state, nowMs), nowMs);
+        const stateOf = (index: number): SampleState => event.state ?? waitingState(route.address, this.#points[index]!.address.payload);
+        batch.add(withoutValues(unseen, stateOf, nowMs), nowMs);
       }
     }
     if (!batch.isEmpty) return batch;

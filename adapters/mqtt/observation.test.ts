@@ -86,6 +86,17 @@ describe('what makes itself known', () => {
 });
 
 describe('messages', () => {
+  test('none of which passes the filter: the point says what it waits for', async () => {
+    await broker.publish('a', '{"t":1}', { retain: true });
+    const watching = await start({
+      temp: { topic: 'a', at: '/t' },
+      never: { topic: 'a', at: '/t', when: { '/kind': ['x', 5] } },
+      quiet: { topic: 'a', at: '/u', missing: 'keep' },
+    });
+    const said = [await watching.until(({ point }) => point === 'never'), await watching.until(({ point }) => point === 'quiet')];
+    expect(said.map(({ reason }) => reason)).toEqual(['no message on a yet that has /kind = "x" or 5', 'no message on a yet that has /u']);
+  });
+
   test('a body that cannot be read makes its points bad, and the next one good again', async () => {
     const watching = await start({ temp: { topic: 'a', at: '/t' }, text: { topic: 'a', payload: 'text' } });
     await watching.untilThat(() => watching.seen.length === 2);

@@ -2,6 +2,7 @@ import { NotConnectedError } from '../../model/error.ts';
 import type { SampleBatch, SampleState } from '../../model/sample.ts';
 import { statuses } from '../../model/status.ts';
 import type { Log, ObservedPoint } from '../contract.ts';
+import { waitingState } from '../payload/states.ts';
 import type { MqttAddress } from './address.ts';
 import { Batches } from './batches.ts';
 import { endpointName } from './endpoint.ts';
@@ -62,6 +63,7 @@ export class Observation {
   readonly #plain: readonly Plain[];
   /** Undefined when no point is a Sparkplug metric. */
   readonly sparkplug: SparkplugHost | undefined;
+  readonly #subscribed = Promise.withResolvers<void>();
   #subscribedMono: number | undefined;
   #wake: () => void = () => {};
   #failure: Error | undefined;
@@ -96,6 +98,11 @@ export class Observation {
   /** Points that are there before any message, and of which each gets a first sample. */
   get expected(): readonly number[] {
     return this.#plain.flatMap(({ index, machineOf }) => (machineOf === '' ? [index] : []));
+  }
+
+  /** Resolves when the broker has answered to the subscriptions of `run`; never when the link is lost before. */
+  get subscribed(): Promise<void> {
+    return this.#subscribed.promise;
   }
 
   /** Yields until the signal aborts (returns) or the link is lost (throws its reason). */
@@ -197,6 +204,7 @@ export class Observation {
     );
     const { refused, lowered } = await subscriptions.set(wanted);
     this.#subscribedMono = performance.now();
+    this.#subscribed.resolve();
     for (const { index, machineOf } of this.#plain) {
       const code = refused.get(wanted[index]!);
       const target = code === undefined || machineOf !== '' ? undefined : this.#machines.target(index, {});
@@ -259,12 +267,15 @@ export class Observation {
 }
 
 function plainOf({ name, address }: ObservedPoint<MqttAddress>, index: number, { captures }: TopicFilter): Plain {
-  const what = address.metric === undefined ? 'message' : 'Sparkplug birth';
+  const { metric, payload, topic } = address;
   return {
     index,
     key: JSON.stringify([name, address], exactly),
     machineOf: captures.toSorted().join(),
-    waiting: { status: statuses.BadWaitingForInitialData, reason: `no ${what} on ${address.topic} yet` },
+    waiting:
+      metric === undefined && payload
+        ? waitingState(topic, payload)
+        : { status: statuses.BadWaitingForInitialData, reason: `no Sparkplug birth on ${topic} yet` },
   };
 }
 

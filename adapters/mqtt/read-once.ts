@@ -2,7 +2,7 @@ import type { SampleBatch, SampleState } from '../../model/sample.ts';
 import type { Observation } from './observation.ts';
 
 /**
- * Observes until every point had a sample, good or bad; machines and points that make themselves known get `settleMs` to do so.
+ * Observes until every point had a sample, good or bad; machines and points that make themselves known get twice `settleMs` to do so.
  * Points that were there before any message come once, with the last value; what made itself known as it came.
  */
 export async function readOnce(
@@ -14,7 +14,9 @@ export async function readOnce(
   const open = new Set(observation.expected);
   const isFixed = open.size === points;
   const enough = new AbortController();
-  const timer = isFixed ? undefined : setTimeout(() => enough.abort(), settleMs * 2);
+  let timer: NodeJS.Timeout | undefined;
+  // From the broker's answer: on a slow line nothing can have come before.
+  if (!isFixed) void observation.subscribed.then(() => (timer = setTimeout(() => enough.abort(), settleMs * 2)));
   const last = new Map<number, readonly [SampleBatch, at: number]>();
   const others: SampleBatch[] = [];
   try {

@@ -44,6 +44,7 @@ describe('json', () => {
     ['a fraction as an integer', '{"a":1.5}', '/a', { type: 'int16' }, 'BadTypeMismatch', /1\.5/],
     ['too large', '{"a":70000}', '/a', { type: 'int16' }, 'BadOutOfRange', /70000, outside int16/],
     ['below zero', '{"a":-1}', '/a', { type: 'uint64' }, 'BadOutOfRange', /-1/],
+    ['a decimal comma', '{"a":"12,5"}', '/a', { type: 'float64' }, 'BadTypeMismatch', /; decimal: "," reads a decimal comma$/],
     ['array index with a zero', '{"a":[1,2]}', '/a/01', {}, 'BadNotFound', /\/a\/01/],
   ])('%s', ([, body, at, own, status, reason]) => {
     expect(one(at, own, text(body))).toMatchObject({ value: undefined, status, reason: expect.stringMatching(reason) });
@@ -319,6 +320,21 @@ describe('source time', () => {
       status: 'Uncertain',
       reason: expect.stringContaining('/t; the time of arrival stands in'),
       timeMs: 55,
+    });
+  });
+
+  test.for<[string, string, Record<string, unknown>, string | undefined]>([
+    [
+      'a German date',
+      '24.11.2026 13:00:00',
+      {},
+      '"24.11.2026 13:00:00" is no time at /t; the time of arrival stands in (timeFormat says how it is written)',
+    ],
+    ['no such day', '2026-02-30', {}, '"2026-02-30" is no time at /t; the time of arrival stands in'],
+  ])('%s: what to do is said where it helps', ([, t, own, reason]) => {
+    expect(one('/v', { time: '/t', ...own }, text(JSON.stringify({ t, v: 1 })))).toMatchObject({ reason });
+    expect(one('/t', { type: 'datetime' }, text(JSON.stringify({ t })))).toMatchObject({
+      reason: expect.stringMatching(t.startsWith('24') ? /not a point in time; timeFormat/ : /not a point in time$/),
     });
   });
 
