@@ -154,10 +154,11 @@ export function listDevices(db: DatabaseSync, { top = -1, after = '' }: { top?: 
 
 /** All modules of one device, or of all. */
 export function listModules(db: DatabaseSync, deviceId?: string): readonly Identity[] {
-  return db
-    .prepare('SELECT * FROM identities WHERE module_id IS NOT NULL AND device_id = coalesce(?, device_id) ORDER BY device_id, module_id')
-    .all(deviceId ?? null)
-    .map(toIdentity);
+  const rows =
+    deviceId === undefined
+      ? db.prepare('SELECT * FROM identities WHERE module_id IS NOT NULL ORDER BY device_id, module_id').all()
+      : db.prepare('SELECT * FROM identities WHERE device_id = ? AND module_id IS NOT NULL ORDER BY module_id').all(deviceId);
+  return rows.map(toIdentity);
 }
 
 function toIdentity(row: Record<string, unknown>): Identity {
