@@ -2,7 +2,9 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type ModbusSimulator, startModbusSimulator } from '../../adapters/modbus/simulator.ts';
+import { startSimulator } from '../../adapters/opcua/simulator.ts';
 import type { CompiledPoint } from '../../mappings/equipment.ts';
+import { freePort } from '../../test/support/ports.ts';
 import { tempFolder } from '../../test/support/temp.ts';
 import { AuditLog } from '../audit/log.ts';
 import { auditFolder, auditShow, auditVerify } from './audit.ts';
@@ -127,6 +129,47 @@ test('verify and show say what is wrong with what was asked', async () => {
   expect(err).toMatch(/--since: "soon" is neither a time .* nor an age .*\n--kind: writs is none of write, /);
 });
 
+test('an OPC UA server, whose types the mapping does not know', async () => {
+  await using server = await startSimulator({
+    port: await freePort(),
+    folder: folder.path,
+    namespace: 'http://candyco/mixer',
+    secure: false,
+    variables: [
+      { id: 'Mixer.Level', type: 'Int16', value: 100, writable: true },
+      { id: 'Mixer.Speed', type: 'Float', value: 12.5, writable: true },
+      { id: 'Mixer.Mode', type: 'Int32', value: 0, writable: true },
+      { id: 'Mixer.Batch', type: 'UInt64', value: 1n, writable: true },
+      { id: 'Mixer.Fixed', type: 'Double', value: 1 },
+    ],
+  });
+  writeFileSync(
+    join(folder.path, 'mixer.yaml'),
+    `equipment: mixer-1
+connection: { adapter: opcua, endpoint: "${server.endpoint}" }
+points:
+  level: { at: /Mixer/Level, scale: 0.1, unit: Cel, write: { maxStep: 50, onlyWhen: mode == "manual" and speed < 20, readBack: true } }
+  speed: { at: /Mixer/Speed, write: { readBack: true } }
+  mode: { at: /Mixer/Mode, enum: { 0: manual, 1: auto }, write: { readBack: true } }
+  batch: { at: /Mixer/Batch, write: { readBack: true } }
+  fixed: { at: /Mixer/Fixed, write: { } }
+`,
+  );
+  const set = async (point: string, value: string): Promise<string> => {
+    out = '';
+    await write('mixer-1', point, value, { mappings: [join(folder.path, 'mixer.yaml')], data: data(), yes: true });
+    return out.trim().split('\n').at(-1)!;
+  };
+  const done = 'done: the machine confirmed it and shows it';
+  expect(await set('level', '12.5')).toBe(done);
+  expect(await set('level', '12.55')).toMatch(/^refused \(machine\): the node holds Int16; the nearest are 125 and 126$/);
+  expect(await set('speed', '120.1')).toBe(done);
+  expect(await set('level', '13')).toMatch(/^refused \(interlock\): .* does not hold: mode is manual, speed is 120\.1$/);
+  expect(await set('mode', 'auto')).toBe(done);
+  expect(await set('batch', '18446744073709551615')).toBe(done);
+  expect(await set('fixed', '2')).toMatch(/^refused \(machine\): .*BadNotWritable: the server offers it read-only/);
+}, 30_000);
+
 describe('what was typed', () => {
   const point = (over: Partial<CompiledPoint>) => over as CompiledPoint;
   test.for<[string, Partial<CompiledPoint> | undefined, unknown]>([
@@ -138,6 +181,7 @@ describe('what was typed', () => {
     ['0815', { rawType: 'string' }, '0815'],
     ['true', { rawType: 'string' }, 'true'],
     ['12', undefined, 12],
+    ['18446744073709551615', {}, 18_446_744_073_709_551_615n],
     ['[1, 2.5]', { rawType: 'int16' }, [1, 2.5]],
     ['[not a list', { rawType: 'string' }, '[not a list'],
     ['12 °C', { rawType: 'int16' }, '12 °C'],

@@ -143,7 +143,8 @@ export function typedValue(typed: string, point: CompiledPoint | undefined): Val
   if (valueType === 'string' || rawType === 'string' || rawType === 'bytes' || rawType === 'datetime') return typed;
   if (typed === 'true' || typed === 'false') return typed === 'true';
   if (!/^[+-]?\d+(\.\d+)?([eE][+-]?\d+)?$/.test(typed)) return typed;
-  return rawType === 'int64' || rawType === 'uint64' || rawType === 'decimal' ? typed : Number(typed);
+  if (rawType === 'int64' || rawType === 'uint64' || rawType === 'decimal') return typed;
+  return /^-?\d+$/.test(typed) && !Number.isSafeInteger(Number(typed)) ? BigInt(typed) : Number(typed);
 }
 
 async function confirmed(
