@@ -1,3 +1,5 @@
+import { synonym } from './synonyms.ts';
+
 /** Edits between two words; swapping two neighbours counts as one, as it is one slip of the fingers (Damerau, optimal alignment). */
 function distance(a: string, b: string): number {
   let before: number[] = [];
@@ -35,7 +37,7 @@ export function nearest(word: string, known: Iterable<string>): string | undefin
 
 /** `did you mean CDAB?` or, when nothing is near, the choice if it is short. */
 export function suggestion(word: string, known: readonly string[]): string | undefined {
-  const near = nearest(word, known);
+  const near = synonym(word, known) ?? nearest(word, known);
   if (near !== undefined && near !== word) return `did you mean ${near}?`;
   return known.length > 0 && known.length <= 24 ? `known: ${known.join(', ')}` : undefined;
 }

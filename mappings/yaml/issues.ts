@@ -40,7 +40,7 @@ function findings(issue: z.core.$ZodIssue, root: unknown, schema: z.ZodType, bas
         which: 'key' as const,
         rule: 'unknown-key',
         message: `${key} is not a key of ${name}`,
-        ...hintOf(suggestion(key, known)),
+        ...hintOf(slipHint(key, valueAt(root, [...path, key])) ?? suggestion(key, known)),
       }));
     }
     case 'invalid_type':
@@ -99,6 +99,15 @@ function union(issue: z.core.$ZodIssueInvalidUnion, root: unknown, schema: z.Zod
   return branch?.flatMap((inner) => findings({ ...inner, path: [...issue.path, ...inner.path] } as z.core.$ZodIssue, root, schema, base));
 }
 
+/** A key without a value, as a comma or a missing space in a group makes it. */
+function slipHint(key: string, value: unknown): string | undefined {
+  if (value !== null) return undefined;
+  if (/^\d+$/.test(key)) return 'numbers take a decimal point: 0.1, not 0,1';
+  const glued = /^(\w+):(\S+)$/.exec(key);
+  if (glued) return `a space belongs behind the colon: ${glued[1]}: ${glued[2]}`;
+  return /^\w+$/.test(key) ? undefined : 'a comma begins a new key; quotes keep a text with commas together';
+}
+
 const hintOf = (hint: string | undefined): { hint?: string } => (hint === undefined ? {} : { hint });
 
 /** The word a person would use: the last key, for a list entry the list's. */
@@ -141,6 +150,9 @@ function typeHint(name: string, type: string, input: unknown): string | undefine
   if (type === 'string' && (typeof input === 'number' || typeof input === 'boolean')) return `put it in quotes: "${input}"`;
   if ((type === 'number' || type === 'int') && typeof input === 'string' && input.trim() !== '' && Number.isFinite(Number(input))) {
     return `write it without quotes: ${Number(input)}`;
+  }
+  if ((type === 'number' || type === 'int') && typeof input === 'string' && /^-?\d+,\d+$/.test(input)) {
+    return `write it with a point and without quotes: ${input.replace(',', '.')}`;
   }
   if (type === 'object' && (typeof input === 'string' || typeof input === 'boolean')) return `write ${name}: { … }, or leave ${name} out`;
   if (type === 'array' && input !== null && typeof input !== 'object') return `write [${String(input)}]`;
