@@ -2,7 +2,7 @@ import { sameValues } from '../../mappings/convert/inverse.ts';
 import type { CompiledPoint, WriteGuard } from '../../mappings/equipment.ts';
 import { nearest } from '../../mappings/nearest.ts';
 import type { RawValue, Scalar, Value } from '../../model/value.ts';
-import type { Guard, WriteRequest, WriteTarget, WriteTargets } from './contract.ts';
+import { type Guard, type WriteRequest, type WriteTarget, type WriteTargets, writeOrigins, writePriorities } from './contract.ts';
 
 export interface Refusal {
   readonly guard: Guard;
@@ -47,10 +47,23 @@ export function admit(request: WriteRequest, targets: WriteTargets): Admitted | 
 }
 
 /** A request that is none. */
-export function malformed({ key, equipment, point, value, who, expiresMs, deadline, askedMs }: WriteRequest): string | undefined {
+export function malformed({
+  key,
+  equipment,
+  point,
+  value,
+  who,
+  from,
+  priority,
+  expiresMs,
+  deadline,
+  askedMs,
+}: WriteRequest): string | undefined {
   if (typeof key !== 'string' || key === '' || key.length > longestKey) return `the key must have 1 to ${longestKey} characters`;
   if (typeof equipment !== 'string' || typeof point !== 'string') return 'equipment and point must be names';
   if (typeof who !== 'string' || who === '') return 'it does not say who asks';
+  if (!writeOrigins.includes(from)) return `it comes from none of ${writeOrigins.join(', ')}`;
+  if (priority !== undefined && !writePriorities.includes(priority)) return `the priority is none of ${writePriorities.join(', ')}`;
   if (!isValue(value)) return 'the value must be a number, a text, true or false, or a list of them';
   if (expiresMs !== undefined && !(expiresMs >= 0)) return 'expiresMs must be a number of milliseconds';
   if (deadline !== undefined && !Number.isFinite(deadline)) return 'the deadline must be a time';

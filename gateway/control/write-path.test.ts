@@ -68,6 +68,8 @@ describe('refused, each with its guard and a sentence', () => {
     ['too late by its deadline', 'free', 1, { deadline: Date.now() - 5_000 }, 'expired', /too late, by 5\d\d\d ms/],
     ['too late by the mapping', 'setpoint', 81, { askedMs: Date.now() - 31_000 }, 'expired', /too late, by 1\d\d\d ms/],
     ['a time that is none', 'free', 1, { askedMs: Number.NaN }, 'request', /askedMs/],
+    ['from nowhere', 'free', 1, { from: 'moon' as never }, 'request', /none of desired, method/],
+    ['a priority that is none', 'free', 1, { priority: 'high' as never }, 'request', /none of urgent, normal, low/],
     ['no key', 'free', 1, { key: '' }, 'request', /key/],
     ['nobody', 'free', 1, { who: '' }, 'request', /who/],
     ['no value', 'free', { a: 1 } as unknown as Value, {}, 'request', /the value must be/],
@@ -349,6 +351,17 @@ describe('the master switch', () => {
     release.resolve({ outcome: 'done' });
     expect([await first, await second]).toMatchObject([{ outcome: 'done' }, { guard: 'writes-off' }]);
   });
+});
+
+test('a defect before anything was sent is told, and the next write goes on', async () => {
+  const { readings } = machine;
+  const get = readings.get.bind(readings);
+  readings.get = (point) => {
+    if (point === 'steps') throw new TypeError('oops');
+    return get(point);
+  };
+  expect(await ask('steps', 55, { key: 'a' })).toMatchObject({ outcome: 'failed', reason: 'a defect in the gateway: oops' });
+  expect(await ask('free', 1)).toMatchObject({ outcome: 'done' });
 });
 
 test('writes of one machine go one after the other, the urgent first', async () => {

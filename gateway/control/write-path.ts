@@ -150,12 +150,18 @@ export class WritePath implements AsyncDisposable {
       ? undefined
       : this.#queue(request.equipment).add(request.priority ?? (request.from === 'rule' ? 'urgent' : 'normal'), () => this.#attempt(job));
     const report = waiting
-      ? await waiting
+      ? await waiting.catch((error: unknown) => this.#afterDefect(request, error))
       : refused(refusal ?? { guard: 'queue', reason: `too many writes wait for ${request.equipment} already` }, request.value);
     const known = this.#journal.get(request.key) ?? { ...knownOf(job), sent: false };
     this.#journal.outcome(known, report);
     await this.#noteWrite(request, report);
     return report;
+  }
+
+  /** Whoever asked gets an answer; whether something was sent is known by the journal. */
+  #afterDefect({ key, value }: WriteRequest, error: unknown): WriteReport {
+    const reason = `a defect in the gateway: ${error instanceof Error ? error.message : String(error)}`;
+    return { outcome: this.#journal.get(key) ? 'unknown' : 'failed', reason, new: value };
   }
 
   #job(request: WriteRequest): Job {
