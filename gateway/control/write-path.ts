@@ -1,25 +1,17 @@
-import type { WriteResult } from '../../adapters/contract.ts';
-import { NotConnectedError } from '../../model/error.ts';
 import type { Value } from '../../model/value.ts';
 import type { AuditRecord } from '../audit/entry.ts';
 import { type Clock, systemClock } from '../pipeline.ts';
 import type { Guard, WriteReport, WriteRequest, WriteTargets } from './contract.ts';
 import { SendHistory } from './history.ts';
+import { type Job, jobOf, knownOf, refused } from './job.ts';
 import { type Known, WriteJournal } from './journal.ts';
 import { MachineQueue } from './machine-queue.ts';
 import { MasterSwitch, type WritesOff } from './master-switch.ts';
 import { readBack } from './read-back.ts';
+import { Sender } from './sender.ts';
 import { interlockGuard, rateGuard, stepGuard } from './state-guards.ts';
 import { type Admitted, admit, isRefusal, malformed, type Refusal, sameRequest } from './static-guards.ts';
 
-/** Without a word about expiry, nothing is carried out later than this. */
-const defaultExpiresMs = 30_000;
-/** Nothing waits longer, whatever is asked for. */
-const longestExpiresMs = 7 * 86_400_000;
-/** A key is remembered for so long beyond its expiry. */
-const rememberMs = 86_400_000;
-/** Timers know no longer times. */
-const longestTimerMs = 2 ** 31 - 1;
 /** After an interrupted write: how often and how long its machine is asked what is there. */
 const settleEveryMs = 1_000;
 
@@ -37,15 +29,6 @@ export interface WritePathOptions {
   readonly clock?: Clock;
 }
 
-interface Job {
-  readonly request: WriteRequest;
-  readonly arrivedMs: number;
-  /** Monotonic. */
-  readonly deadlineMono: number;
-  /** The same by the wall clock, for the journal. */
-  readonly untilMs: number;
-}
-
 /**
  * The one way to write to a machine, for desired properties, methods, rules, shims and commands. Every guard must let a write pass; the intent is on
  * disk before anything is sent; each attempt is audited. Nothing is done late, nothing twice, and a write without an answer is never repeated.
@@ -57,6 +40,7 @@ export class WritePath implements AsyncDisposable {
   readonly #journal: WriteJournal;
   readonly #clock: Clock;
   readonly #history = new SendHistory();
+  readonly #sender: Sender;
   readonly #queues = new Map<string, MachineQueue>();
   readonly #running = new Map<string, { readonly request: WriteRequest; readonly report: Promise<WriteReport> }>();
   readonly #stop = new AbortController();
@@ -68,6 +52,7 @@ export class WritePath implements AsyncDisposable {
     this.#audit = options.audit;
     this.#journal = journal;
     this.#clock = clock;
+    this.#sender = new Sender(this.#history, clock, this.#stop.signal);
     for (const known of journal.all()) if (leftTheGateway(known)) this.#remember(known);
   }
 
@@ -144,7 +129,7 @@ export class WritePath implements AsyncDisposable {
   }
 
   async #start(request: WriteRequest): Promise<WriteReport> {
-    const job = this.#job(request);
+    const job = jobOf(request, this.#targets, this.#clock);
     const refusal = this.#early(request);
     const waiting = refusal
       ? undefined
@@ -162,20 +147,6 @@ export class WritePath implements AsyncDisposable {
   #afterDefect({ key, value }: WriteRequest, error: unknown): WriteReport {
     const reason = `a defect in the gateway: ${error instanceof Error ? error.message : String(error)}`;
     return { outcome: this.#journal.get(key) ? 'unknown' : 'failed', reason, new: value };
-  }
-
-  #job(request: WriteRequest): Job {
-    const [wall, mono] = [this.#clock.wallMs(), this.#clock.monotonicMs()];
-    const target = this.#targets.find(request.equipment);
-    const ofMapping = target?.points.find(({ name }) => name === request.point)?.write?.expiresMs;
-    const age = Math.max(0, wall - (request.askedMs ?? wall));
-    const left = [
-      request.expiresMs,
-      request.deadline === undefined ? undefined : request.deadline - wall,
-      ofMapping === undefined ? undefined : ofMapping - age,
-    ].filter((ms) => ms !== undefined);
-    const leftMs = left.length > 0 ? Math.min(longestExpiresMs, ...left) : defaultExpiresMs;
-    return { request, arrivedMs: wall, deadlineMono: mono + leftMs, untilMs: wall + Math.max(0, leftMs) + rememberMs };
   }
 
   #queue(equipment: string): MachineQueue {
@@ -215,7 +186,7 @@ export class WritePath implements AsyncDisposable {
   }
 
   #dryRun(request: WriteRequest): WriteReport {
-    const passed = this.#pass(this.#job(request));
+    const passed = this.#pass(jobOf(request, this.#targets, this.#clock));
     const old = this.#old(request);
     if (isRefusal(passed)) return { ...refused(passed, request.value), ...old, dryRun: true };
     return { outcome: 'done', reason: 'every guard lets it pass; nothing was sent', ...old, new: request.value, dryRun: true };
@@ -241,75 +212,7 @@ export class WritePath implements AsyncDisposable {
         ...old,
       };
     }
-    return { ...(await this.#send(job, passed, old.old)), ...old };
-  }
-
-  async #send(job: Job, { target, point, guard, raw }: Admitted, old: Value | undefined): Promise<WriteReport> {
-    const { request } = job;
-    const value = request.value;
-    const leftMs = Math.ceil(job.deadlineMono - this.#clock.monotonicMs());
-    if (leftMs <= 0) return refused({ guard: 'expired', reason: 'its time ran out before it could be sent' }, value);
-    const expired = AbortSignal.timeout(Math.min(leftMs, longestTimerMs));
-    const before = this.#history.get(request.equipment, request.point);
-    this.#history.set(request.equipment, request.point, { mono: this.#clock.monotonicMs(), wallMs: this.#clock.wallMs(), values: [value] });
-    let result: WriteResult;
-    try {
-      result = await target.withConnection(async (connection) => {
-        if (!connection.write) return { outcome: 'refused', reason: 'the adapter of this machine cannot write' };
-        return connection.write(point, raw, AbortSignal.any([expired, this.#stop.signal]));
-      });
-    } catch (error) {
-      if (!(error instanceof NotConnectedError))
-        return this.#afterUnknown(job, target, point, `the adapter failed: ${(error as Error).message}`, old);
-      // Nothing left the gateway.
-      this.#history.set(request.equipment, request.point, before);
-      if (this.#stop.signal.aborted) return refused({ guard: 'shutdown', reason: 'the gateway is stopping; nothing was sent' }, value);
-      if (expired.aborted) return refused({ guard: 'expired', reason: 'its time ran out before it could be sent' }, value);
-      return { outcome: 'failed', guard: 'connection', reason: `nothing was written: ${error.message}`, new: value };
-    }
-    if (result.outcome === 'refused') {
-      this.#nowHolds(job, before?.values ?? []);
-      return refused({ guard: 'machine', reason: result.reason ?? 'the machine refused it' }, value);
-    }
-    if (result.outcome === 'unknown') return this.#afterUnknown(job, target, point, result.reason ?? 'the machine did not answer', old);
-    const confirmed = result.reason ? `the machine confirmed it: ${result.reason}` : 'the machine confirmed it';
-    if (!guard.readBack) return { outcome: 'done', reason: confirmed, new: value };
-    const shows = await readBack(target, point, value, 'done', this.#stop.signal);
-    const there = shows.value === undefined ? {} : { readBack: shows.value };
-    if (shows.matches) return { outcome: 'done', reason: `${confirmed} and shows it`, new: value, ...there };
-    if (shows.value === undefined) {
-      return { outcome: 'unknown', guard: 'read-back', reason: `${confirmed}, but it could not be read back: ${shows.reason}`, new: value };
-    }
-    this.#nowHolds(job, [shows.value]);
-    return { outcome: 'failed', guard: 'read-back', reason: `${confirmed}, but still shows ${shows.value}`, new: value, ...there };
-  }
-
-  /** It may have been taken, or be taken yet. It is looked at, and never sent again. */
-  async #afterUnknown(
-    job: Job,
-    target: Admitted['target'],
-    point: Admitted['point'],
-    why: string,
-    old: Value | undefined,
-  ): Promise<WriteReport> {
-    const value = job.request.value;
-    const shows = await readBack(target, point, value, 'unknown', this.#stop.signal);
-    // Until the next reading either may be there.
-    this.#nowHolds(job, [value, ...(shows.value === undefined ? (old === undefined ? [] : [old]) : [shows.value])]);
-    if (shows.value === undefined)
-      return { outcome: 'unknown', reason: `${why}; and it could not be read back: ${shows.reason}`, new: value };
-    if (shows.matches) return { outcome: 'done', reason: `${why}; but the machine shows the value`, new: value, readBack: shows.value };
-    return {
-      outcome: 'unknown',
-      reason: `${why}; the machine shows ${shows.value}, and may still take it`,
-      new: value,
-      readBack: shows.value,
-    };
-  }
-
-  #nowHolds({ request }: Job, values: readonly Value[]): void {
-    const sent = this.#history.get(request.equipment, request.point);
-    if (sent) this.#history.set(request.equipment, request.point, { ...sent, wallMs: this.#clock.wallMs(), values });
+    return { ...(await this.#sender.send(job, passed, old.old)), ...old };
   }
 
   #old(request: WriteRequest): { readonly old?: Value } {
@@ -366,17 +269,8 @@ function leftTheGateway({ sent, report }: Known): boolean {
   return sent && !neverLeft.includes(report?.guard);
 }
 
-function refused({ guard, reason }: Refusal, value: Value): WriteReport & { readonly guard: Guard } {
-  return { outcome: 'refused', guard, reason, new: value };
-}
-
 const otherKey = (key: string): Refusal => ({ guard: 'key', reason: `the key ${key} was used for another write` });
 
 function reportOf({ report, value }: Known): WriteReport {
   return report ?? { outcome: 'unknown', reason: interrupted, new: value };
-}
-
-function knownOf({ request, arrivedMs, untilMs }: Job): Omit<Known, 'report' | 'sent'> {
-  const { key, equipment, point, value, who, from } = request;
-  return { key, equipment, point, value, who, from, atMs: arrivedMs, untilMs };
 }
