@@ -28,6 +28,8 @@ export interface PeerContext {
   wanted(address: string, user: string | undefined): Feed | 'discard' | undefined;
   /** Whether another machine also sends to this address now. */
   sendsToo(address: string, but: ListenerPeer): boolean;
+  /** A link of this machine was ended; the machine was told the same. */
+  refusedLink(address: string, user: string | undefined, why: string): void;
   gone(peer: ListenerPeer): void;
 }
 
@@ -188,6 +190,7 @@ export class ListenerPeer {
 
   #refuse(link: InLink, error: AmqpError): void {
     this.#context.counters.refusedLinks++;
+    this.#context.refusedLink(link.address, this.user, error.description ?? 'without a reason');
     this.#forget(link);
     link.receiver.close(error as never);
   }

@@ -131,11 +131,26 @@ describe.skipIf(!proton.ok)(titled('a machine written with Qpid Proton', proton)
     expect(watching.samples).toHaveLength(3);
   });
 
-  test('that sends to an address of nobody is told so', async () => {
-    await using _watching = await watch(listen(), { points: [speed], secrets });
+  test('that sends to an address of nobody is told so, and so is who reads the log', async () => {
+    const warnings: object[] = [];
+    const log = {
+      debug() {},
+      info() {},
+      warn: (fields: object, message: string) => void warnings.push({ ...fields, message }),
+      error() {},
+    };
+    await using _watching = await watch(listen(), { points: [speed], secrets, log });
     const machine = send('json', login, 'press/nonsense');
     await machine.exited;
     expect(machine.output()).toMatch(/link-error amqp:not-found nobody here takes what is sent to "press\/nonsense"/);
+    expect(warnings).toMatchObject([
+      {
+        address: 'press/nonsense',
+        user: 'press-7',
+        message: 'refused what a machine sends',
+        hint: expect.stringContaining('listen.addresses'),
+      },
+    ]);
   });
 
   test('may send to further addresses that are listed; nothing is kept', async () => {

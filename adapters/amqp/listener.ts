@@ -170,13 +170,18 @@ export class Listener implements Endpoint {
         anonymous: [...this.#admissions].some(({ anonymous }) => anonymous),
         refused: (user) => {
           this.counters.refusedLogins++;
-          this.#note(`${socket.remoteAddress}`, 'refused a login', user);
+          this.#note(`${socket.remoteAddress}`, 'refused a login', { user, reason: this.#whyNot(user) });
           // rhea would let it try again on the same connection, for ever.
           setTimeout(() => socket.destroy(), refusalGraceMs);
         },
       },
       wanted: (address, user) => this.#wanted(address, user),
       sendsToo: (address, but) => [...this.#peers].some((each) => each !== but && each.sendsTo(address)),
+      refusedLink: (address, user, reason) => {
+        const hint = 'Write this address at a point, with the user that sends, or under listen.addresses';
+        const ours = !this.#wanted(address, user);
+        this.#note(`${socket.remoteAddress}`, 'refused what a machine sends', { address, user, reason, ...(ours && { hint }) });
+      },
       gone: (each) => void this.#peers.delete(each),
     });
     this.#peers.add(peer);
@@ -219,13 +224,20 @@ export class Listener implements Endpoint {
     return undefined;
   }
 
-  #note(from: string, message: string, user?: string): void {
-    const key = `${from} ${user ?? ''} ${message}`;
+  #whyNot(user: string): string {
+    if (user === '') return 'it did not say who it is, and listen.anonymous is false';
+    const known = [...this.#admissions].some(({ users }) => users.has(user));
+    return known ? 'its password is not the one of listen.users' : 'listen.users and listen.certificates do not name this user';
+  }
+
+  /** Once a minute for the same, as a machine tries again and again. */
+  #note(from: string, message: string, fields: Readonly<Record<string, string | undefined>> = {}): void {
+    const key = JSON.stringify([from, message, fields]);
     const now = performance.now();
     if (now - (this.#refusalLogged.get(key) ?? -refusalLogEveryMs) < refusalLogEveryMs) return;
     if (this.#refusalLogged.size > 1_000) this.#refusalLogged.clear();
     this.#refusalLogged.set(key, now);
-    this.#log.warn({ listen: this.where, from, ...(user !== undefined && { user }) }, message);
+    this.#log.warn({ listen: this.where, from, ...fields }, message);
   }
 
   #end(why: string): void {
