@@ -7,6 +7,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { issue, makeCa } from '../test/support/certificates.ts';
 import { tempFolder } from '../test/support/temp.ts';
 import { connectionString, createDevice } from './access.ts';
+import { takeLock } from './database.ts';
+import { hubFiles } from './folder.ts';
 import type { HubLog } from './log.ts';
 import { addDevice, getDevice, openRegistry, removeDevice, setStatus } from './registry.ts';
 import { type Hub, startHub } from './server.ts';
@@ -453,6 +455,14 @@ test('a client that never says CONNECT, or trickles it, is let go in time', asyn
 
 test('a second hub on the same folder is refused', async () => {
   await expect(startHub({ folder: folder.path, mqttPort: 0, log })).rejects.toThrow(/another hub runs/);
+});
+
+test('who asks whether a hub runs, at the moment it starts, is waited for', async () => {
+  using other = tempFolder();
+  const lock = takeLock(hubFiles(other.path).lock);
+  setTimeout(() => lock?.[Symbol.dispose](), 150);
+  await using started = await startHub({ folder: other.path, mqttPort: 0, log });
+  expect(started.mqttPort).toBeGreaterThan(0);
 });
 
 test('a port in use is said with its cure, and nothing stays behind', async () => {

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { givenCertificate, namesOf, ownCertificate, type ServerCertificate } from './certificates.ts';
 import type { HubCore } from './core/contract.ts';
 import { Core } from './core/hub-core.ts';
@@ -69,6 +70,7 @@ export interface Hub extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+const lockAttempts = 10;
 const renewalCheckMs = 6 * 3_600_000;
 
 /** Starts the embedded hub. Rejects with a HubError: port in use, folder not writable, another hub there, certificate unusable. */
@@ -76,7 +78,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   const { folder, log } = options;
   makeFolder(folder);
   await using stack = new AsyncDisposableStack();
-  const lock = takeLock(hubFiles(folder).lock);
+  const lock = await ownLock(folder);
   if (!lock) throw afterFix('hub-running', `another hub runs in ${folder}`, 'stop it, or give this one its own folder with --data');
   stack.use(lock);
   const certificate = await loadCertificate(options);
@@ -141,6 +143,16 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+/** Undefined when another hub has it. Whoever asks whether a hub runs (`hubEndpoint`) takes it for a moment, too: that is waited for. */
+async function ownLock(folder: string): Promise<Disposable | undefined> {
+  const file = hubFiles(folder).lock;
+  for (let attempt = 1; ; attempt++) {
+    const lock = takeLock(file);
+    if (lock || attempt === lockAttempts) return lock;
+    await sleep(50);
+  }
 }
 
 async function loadCertificate(options: HubOptions): Promise<ServerCertificate> {
