@@ -147,6 +147,14 @@ describe('files', () => {
     expect(sources.filter((file) => /(^|-)(utils?|helpers?|misc|common)\.ts$/.test(basename(file)))).toEqual([]);
   });
 
+  test('of every folder of the product go into package and image', () => {
+    const folders = [...new Set(product.map(topOf))];
+    const built = (JSON.parse(read('tsconfig.build.json')) as { include: string[] }).include;
+    const context = read('.dockerignore').split('\n');
+    expect(folders.filter((folder) => !built.includes(folder))).toEqual([]);
+    expect(folders.filter((folder) => !context.includes(`!${folder}`))).toEqual([]);
+  });
+
   test('are kebab-case', () => {
     expect(sources.filter((file) => !/^[a-z0-9]+(-[a-z0-9]+)*(\.(test|config|bench))?\.ts$/.test(basename(file)))).toEqual([]);
   });
