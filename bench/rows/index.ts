@@ -13,6 +13,7 @@ import { amqpOut, mqttOut } from './out.ts';
 import type { Row } from './row.ts';
 import { scaling } from './scaling.ts';
 import { start } from './start.ts';
+import { twinReported } from './twin-reported.ts';
 import { writeLatency } from './write-latency.ts';
 
 export const rows: readonly Row[] = [
@@ -29,6 +30,7 @@ export const rows: readonly Row[] = [
   heap,
   scaling,
   writeLatency,
+  twinReported,
   idle,
   start,
   image,
