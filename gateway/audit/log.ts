@@ -41,6 +41,7 @@ export class AuditLog implements AsyncDisposable {
   #writing: Promise<void> | undefined;
   #dropping: Promise<void> | undefined;
   #broken: GatewayError | undefined;
+  #closing: Promise<void> | undefined;
 
   private constructor(
     folder: string,
@@ -206,7 +207,13 @@ export class AuditLog implements AsyncDisposable {
     });
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** What was appended before is on disk afterwards. Twice is once. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     while (this.#writing || this.#dropping) await Promise.all([this.#writing, this.#dropping]);
     await this.#file.close();
     await this.#lock[Symbol.asyncDispose]();

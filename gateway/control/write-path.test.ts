@@ -145,7 +145,7 @@ describe('refused, each with its guard and a sentence', () => {
 
   test('after stopping', async () => {
     const late = path;
-    await path[Symbol.asyncDispose]();
+    await Promise.all([path[Symbol.asyncDispose](), path[Symbol.asyncDispose]()]);
     expect(await late.write({ equipment: 'cooker-1', point: 'free', value: 1, who: 'a', from: 'method', key: 'late' })).toMatchObject({
       guard: 'shutdown',
     });
