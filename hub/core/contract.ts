@@ -205,7 +205,7 @@ export interface CloudMessages {
 /** Messages to modules; for whoever routes telemetry. */
 export interface ModuleInputs {
   /**
-   * Resolves with whether the module acknowledged it; false at once when it is not connected or does not listen. Nothing is kept here: who routes keeps
+   * Resolves with whether the module acknowledged it (with QoS 0: whether it was sent); false at once when it is not connected or does not listen. Nothing is kept here: who routes keeps
    * the message until this says true. `sender` is where it came from.
    */
   send(module: IdentityName & { readonly moduleId: string }, input: string, message: CloudMessage, sender: IdentityName): Promise<boolean>;

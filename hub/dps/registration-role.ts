@@ -80,7 +80,9 @@ export class RegistrationRole implements Role {
 
   #answer(rid: string, status: number, body: object, wait = false): void {
     const query = wait ? `&retry-after=${this.#desk.retryAfterSeconds}` : '';
-    this.#speaker.deliver(`$dps/registrations/res/${status}/?$rid=${encodeURIComponent(rid)}${query}`, JSON.stringify(body), () => {});
+    const topic = `$dps/registrations/res/${status}/?$rid=${encodeURIComponent(rid)}${query}`;
+    if (this.#speaker.subscriptions.get(answers) === 1) this.#speaker.deliver(topic, JSON.stringify(body), () => {});
+    else this.#speaker.publish(topic, JSON.stringify(body));
   }
 }
 

@@ -15,7 +15,8 @@ function send(
   sender: IdentityName,
 ): Promise<boolean> {
   const link = links.get(identityId(name.deviceId, name.moduleId));
-  if (link?.listens('inputs') === undefined) return Promise.resolve(false);
+  const qos = link?.listens('inputs');
+  if (!link || qos === undefined) return Promise.resolve(false);
   const pairs: readonly (readonly [string, string | undefined])[] = [
     ['$.cdid', sender.deviceId],
     ['$.cmid', sender.moduleId],
@@ -31,5 +32,8 @@ function send(
     .join('&');
   // The slash behind the name is a must: the SDK drops a message without it.
   const topic = `devices/${name.deviceId}/modules/${name.moduleId}/inputs/${encodeURIComponent(input)}/${bag}`;
-  return new Promise((resolve) => link.deliver(topic, message.body, resolve));
+  if (qos === 1) return new Promise((resolve) => link.deliver(topic, message.body, resolve));
+  // Nobody will acknowledge it: sent is all there is.
+  link.publish(topic, message.body);
+  return Promise.resolve(true);
 }
