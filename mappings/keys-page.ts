@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { type JsonSchema, writtenSchema } from './json-schema.ts';
 import { pointKeys } from './keys.ts';
 import type { AdapterLanguage } from './language.ts';
-import { equipmentFile } from './schema.ts';
+import { equipmentFile, message, sample } from './schema.ts';
 
 /** All keys of a mapping file as Markdown tables, from the schemas that check them. */
 export function keysPage(languages: readonly AdapterLanguage[]): string {
@@ -20,6 +20,12 @@ export function keysPage(languages: readonly AdapterLanguage[]): string {
     'Generated from the schemas that check them. What they mean together is told in the README of the folder `mappings`.',
     '## A piece of equipment',
     table(writtenSchema(equipmentFile)),
+    '### telemetry',
+    'Name of a message to its group; each reading leaves in one message.',
+    '```yaml\ntelemetry:\n  process: { points: [temperature, speed], every: 10s }\n  alarms: { points: ["*_overload"], priority: alarm }\n```',
+    table(writtenSchema(message)),
+    '### samples',
+    table(writtenSchema(sample)),
     '## Every point',
     table(writtenSchema(common)),
     '### write',

@@ -314,6 +314,14 @@ export const rules: RuleCatalogue = {
     cure: 'Leave it out of one of the two.',
     example: 'equipment: press-{id}\npoints: { "{id}_{metric}": { topic: "plant/{id}/{metric}" } }   # "{metric}"',
   },
+  'unused-placeholder': {
+    title: 'A placeholder that names nothing',
+    meaning:
+      'A name in braces in the topic tells machines or points apart. One that stands neither in equipment or path nor in the name of the point mixes the values of all.',
+    cause: 'The machine or the point was given a plain name, or the placeholder was meant as a wildcard.',
+    cure: 'Put it into the id, path or point name; write + in the topic for a level that does not matter.',
+    example: 'equipment: press-{id}                       # not: press\npoints: { speed: { topic: "plant/{id}/speed" } }',
+  },
   'unknown-placeholder': {
     title: 'A placeholder that nothing fills',
     meaning: 'A name in braces is filled by the part of the topic that has the same name in braces.',

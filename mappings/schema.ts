@@ -46,7 +46,8 @@ const path = z.string().superRefine((written, context) => {
   }
 });
 
-const sample = z.strictObject({
+/** One entry of `samples`. */
+export const sample = z.strictObject({
   name: z.string().min(1).optional().describe('Where the numbers come from: manual p. 14, example 2'),
   given: z.record(z.string(), z.unknown()).describe('Raw values as the machine sends them, by address'),
   expect: z.record(z.string(), z.unknown()).describe('Point to the value that must come out; { value, quality, status } or bad, uncertain'),
@@ -58,7 +59,8 @@ const messageName = z.string().superRefine((name, context) => {
   }
 });
 
-const message = z.strictObject({
+/** One group of `telemetry`. */
+export const message = z.strictObject({
   points: z.array(z.string().min(1)).min(1).describe('Names of points; motor_* stands for all that begin so'),
   every: duration({ min: 10, max: 86_400_000 }).optional().describe('Readings wait so long to leave together; each of them leaves'),
   priority: z.enum(priorities).default('telemetry').describe('How urgent it is'),

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Problem } from '../../model/problem.ts';
 import type { CompiledEquipment } from '../equipment.ts';
 import { commonKeys, type PointKeys } from '../keys.ts';
-import type { AdapterLanguage } from '../language.ts';
+import type { AdapterLanguage, Finding } from '../language.ts';
 import { nearest, suggestion } from '../nearest.ts';
 import { placeholdersOf, withoutPlaceholders } from '../patterns.ts';
 import { ProblemList } from '../problems.ts';
@@ -86,8 +86,18 @@ export function compileEquipment(file: string, document: YamlDocument, languages
   return { equipment: compiled, id, problems: problems.all, samples };
 }
 
-/** Every point must tell which machine it is of. */
+/** Every point must tell which machine it is of, and what it captures should tell something. */
 function checkCaptures(equipment: string, path: string, drafts: readonly PointDraft[], problems: ProblemList): void {
+  const ofMachine = placeholdersOf(`${equipment}/${path}`);
+  for (const { point, captures } of drafts) {
+    const inName = placeholdersOf(point.name);
+    // A name that nothing fills is told already, and is most likely the same slip.
+    if (inName.some((placeholder) => !captures.includes(placeholder))) continue;
+    const used = [...ofMachine, ...inName];
+    for (const placeholder of captures) {
+      if (!used.includes(placeholder)) problems.add(['points', point.name], 'value', unused(point.name, placeholder));
+    }
+  }
   for (const [key, text] of Object.entries({ equipment, path })) {
     for (const placeholder of placeholdersOf(text)) {
       const without = drafts.find(({ captures }) => !captures.includes(placeholder));
@@ -96,6 +106,15 @@ function checkCaptures(equipment: string, path: string, drafts: readonly PointDr
       if (both) problems.add(['points', both.point.name], 'key', inBoth(both.point.name, placeholder, key));
     }
   }
+}
+
+function unused(point: string, placeholder: string): Finding {
+  return {
+    rule: 'unused-placeholder',
+    severity: 'warn',
+    message: `${point}: {${placeholder}} names neither machine nor point; values of all that it stands for become this one point`,
+    hint: `put {${placeholder}} into equipment, path or the name of the point, or write + in the topic if that is meant`,
+  };
 }
 
 function inBoth(point: string, placeholder: string, key: string) {

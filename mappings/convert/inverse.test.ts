@@ -130,7 +130,9 @@ test('what is not refused reads back as it was asked for', () => {
         if ('refused' in written) return;
         const shows = Number(forth(meaning, type, written.raw));
         if ((type === 'float64' || type === undefined) && round === undefined) {
-          expect(Math.abs(shows - value)).toBeLessThanOrEqual((Math.abs(value) + Math.abs(toNumber(linear.offset))) * 1e-12);
+          expect(Math.abs(shows - value)).toBeLessThanOrEqual(
+            (Math.abs(value) + Math.abs(toNumber(linear.offset))) * 1e-12 + Number.MIN_VALUE,
+          );
         } else expect(shows).toBe(value + 0);
       },
     ),
