@@ -152,6 +152,26 @@ test('a batch that one refuses is lost to that one only', async () => {
   expect(outbox.counters()).toMatchObject({ acked: 20, dropped: 10, pending: 0, pendingEvents: 0 });
 });
 
+test('one that refuses everything, gap records too: each loss is told once to the others, and the records do not multiply', async () => {
+  using folder = tempFolder();
+  await using outbox = await openOutbox(settings(folder.path, { destinations: [cloud, extra] }));
+  const seen: TestEvent[] = [];
+  for (let n = 1; n <= 30; n++) {
+    await outbox.append(event(n, 2));
+    seen.push(...(await drained(outbox, 'cloud')));
+    while (outbox.cursor('extra').counters().position < seen.length) {
+      const batch = await take(outbox, undefined, 500, 'extra');
+      if (!batch) break;
+      outbox.cursor('extra').reject(batch, `message ${batch.firstSequence} is too large`);
+    }
+    seen.push(...(await drained(outbox, 'cloud')));
+  }
+  const told = gaps(seen);
+  expect(outbox.cursor('extra').counters()).toMatchObject({ acked: 0, dropped: 60 });
+  expect(told.reduce((sum, gap) => sum + gap.readings, 0)).toBe(60);
+  expect(told.length).toBeLessThanOrEqual(60);
+});
+
 test('a damaged block is told once and counted by each that had not passed it', async () => {
   using folder = tempFolder();
   const some = settings(folder.path, { destinations: [cloud, plant, extra], maxSizeBytes: 1024 * kib });

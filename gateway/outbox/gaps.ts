@@ -55,7 +55,8 @@ export class GapBook {
   park(loss: GapRecord): void {
     const gap = short(loss);
     this.dirty = true;
-    const at = this.#parked.findIndex((other) => this.#joins(other, gap));
+    // Of those without readings one is enough: what its range covers too much, it says nothing is missing of.
+    const at = this.#parked.findIndex((other) => this.#joins(other, gap) || emptyAlike(other, gap));
     if (at >= 0) this.#parked[at] = merge(this.#parked[at]!, gap);
     else {
       this.#lastId++;
@@ -115,6 +116,10 @@ export class GapBook {
     }
     return { destinations, gaps: [...this.#inFlight, ...this.#parked, ...this.#pending], lastGapId: this.#lastId, told: this.#told };
   }
+}
+
+function emptyAlike(a: GapRecord, b: GapRecord): boolean {
+  return a.readings === 0 && b.readings === 0 && a.reason === b.reason && a.destination === b.destination;
 }
 
 /** Too many: the two oldest become one. The sum stays exact, the range covers both. */

@@ -42,17 +42,21 @@ export class Losses {
     this.#ledger.drop(part, 'corrupt');
   }
 
-  /** One destination will never take it. Gap records in it wait for the next real loss. */
+  /**
+   * One destination will never take it. Gap records in it wait for the next real loss, where it is the only one; where there are others,
+   * those have them, and would count what they tell twice.
+   */
   rejected(way: Way, batch: LogBatch, reason: string): void {
     const { fromMs, toMs, firstSequence, lastSequence, events } = batch;
     const readings = readingsIn(way.track.open(batch));
     this.#ledger.drop(batch, 'rejected', [way]);
     const gaps = gapsIn(this.#ledger.segmentOf(firstSequence), batch);
-    const whose = this.#ledger.ways.length === 1 ? {} : { destination: way.name };
-    const loss = { fromMs, toMs, readings, reason: `rejected: ${reason}`, firstSequence, lastSequence, ...whose };
-    for (const { gap } of gaps) this.#gaps.park(gap);
-    if (gaps.length === events) this.#gaps.park(loss);
-    else this.#gaps.note(loss);
+    const alone = this.#ledger.ways.length === 1;
+    const loss = { fromMs, toMs, readings, firstSequence, lastSequence, ...(alone ? {} : { destination: way.name }) };
+    if (alone) for (const { gap } of gaps) this.#gaps.park(gap);
+    // The hub's own words name the message, and differ each time; records of the same kind become one.
+    if (gaps.length === events) this.#gaps.park({ ...loss, reason: 'rejected: records of losses' });
+    else this.#gaps.note({ ...loss, reason: `rejected: ${reason}` });
   }
 
   #tellAgain(segment: Account, part: Extent): void {
