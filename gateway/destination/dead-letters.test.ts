@@ -33,6 +33,16 @@ test('a hub that refuses everything does not fill the disk', async () => {
   expect((await listDeadLetters(folder.path)).at(-1)?.id).toBe('m-204');
 });
 
+test('a hundred refusals at once are all kept, and those that come and go meanwhile disturb nobody', async () => {
+  using folder = tempFolder();
+  const letters = new DeadLetters(folder.path, 'hub');
+  for (let n = 0; n < 195; n++) await letters.keep(message(`m-${n}`), 'no');
+  await Promise.all(Array.from({ length: 100 }, (_, n) => letters.keep(message(`n-${n}`), 'no')));
+  const kept = await listDeadLetters(folder.path);
+  expect(kept).toHaveLength(200);
+  expect(kept.slice(-100).map(({ id }) => id)).toEqual(Array.from({ length: 100 }, (_, n) => `n-${n}`));
+});
+
 test('none were kept where there is no folder', async () => {
   expect(await listDeadLetters('/nowhere/at/all')).toEqual([]);
 });

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rename, stat, unlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HubMessage } from '../../hub-client/contract.ts';
 
@@ -19,11 +19,15 @@ export interface DeadLetter {
   readonly bodyIs: 'text' | 'base64';
 }
 
+type Refused = Pick<HubMessage, 'id' | 'body' | 'contentType' | 'contentEncoding' | 'about'>;
+
 /** What a hub will never take, kept with the reason so that a person can look at it: a folder a destination, a file a message. */
 export class DeadLetters {
   readonly #folder: string;
   readonly #destination: string;
   #number = Date.now();
+  /** The one that is being written; they go one after the other, because trimming counts what is there. */
+  #last: Promise<void> = Promise.resolve();
 
   constructor(folder: string, destination: string) {
     this.#folder = join(folder, destination);
@@ -31,7 +35,16 @@ export class DeadLetters {
   }
 
   /** Rejects when the disk does not take it; the loss is accounted for elsewhere either way. */
-  async keep(message: Pick<HubMessage, 'id' | 'body' | 'contentType' | 'contentEncoding' | 'about'>, reason: string): Promise<void> {
+  keep(message: Refused, reason: string): Promise<void> {
+    const number = ++this.#number;
+    const kept = this.#last.then(() => this.#write(message, reason, number));
+    this.#last = kept.catch(() => {});
+    return kept;
+  }
+
+  async #write(message: Refused, reason: string, number: number): Promise<void> {
+    // So many came since that it would be trimmed at once.
+    if (this.#number - number >= mostLetters) return;
     await mkdir(this.#folder, { recursive: true, mode: 0o750 });
     const isText = message.contentEncoding === 'utf-8' && isUtf8(message.body);
     const letter: DeadLetter = {
@@ -46,7 +59,7 @@ export class DeadLetters {
       body: Buffer.from(message.body).toString(isText ? 'utf8' : 'base64'),
     };
     // Numbered, so that names sort by age.
-    const name = `${(++this.#number).toString(36).padStart(10, '0')}-${message.id.replace(/[^A-Za-z0-9_.-]/g, '_').slice(-80)}`;
+    const name = `${number.toString(36).padStart(10, '0')}-${message.id.replace(/[^A-Za-z0-9_.-]/g, '_').slice(-80)}`;
     const part = join(this.#folder, `${name}.part`);
     await writeFile(part, `${JSON.stringify(letter, undefined, 1)}\n`, { flush: true });
     await rename(part, join(this.#folder, `${name}.json`));
@@ -55,15 +68,18 @@ export class DeadLetters {
 
   async #trim(): Promise<void> {
     const names = (await readdir(this.#folder)).filter((name) => name.endsWith('.json')).toSorted();
-    const sizes = await Promise.all(names.map(async (name) => (await stat(join(this.#folder, name))).size));
+    const sizes = await Promise.all(names.map((name) => stat(join(this.#folder, name)).then(({ size }) => size, gone)));
     let bytes = sizes.reduce((sum, size) => sum + size, 0);
     for (let index = 0; index < names.length - 1; index++) {
       if (names.length - index <= mostLetters && bytes <= mostBytes) return;
-      await unlink(join(this.#folder, names[index]!));
+      await rm(join(this.#folder, names[index]!), { force: true });
       bytes -= sizes[index]!;
     }
   }
 }
+
+/** `dragoman dead-letters --remove` ran meanwhile. */
+const gone = (): number => 0;
 
 function isUtf8(bytes: Uint8Array): boolean {
   try {
