@@ -130,6 +130,23 @@ test('a batch of several messages is finished when all of them are; one that the
   await forwarder.stop();
 });
 
+test('a hub that refuses everything says so once a minute, not for every message', async () => {
+  const lines: object[] = [];
+  const { outbox, hub, forwarder, append } = rig({ log: { ...silent, error: (fields) => void lines.push(fields) } });
+  hub.answerWith(() => Promise.reject(new GatewayError('too-large', 'too large', { retry: 'never' })));
+  append(10);
+  forwarder.start();
+  await vi.waitFor(() => expect(outbox.counters()).toMatchObject({ dropped: 10 }));
+  expect(lines).toMatchObject([{ destination: 'hub', reason: 'too large', readings: 1 }]);
+  const later = vi.spyOn(performance, 'now').mockReturnValue(performance.now() + 61_000);
+  append(1);
+  await vi.waitFor(() => expect(outbox.counters()).toMatchObject({ dropped: 11 }));
+  later.mockRestore();
+  expect(lines).toHaveLength(2);
+  expect(lines[1]).toMatchObject({ before: 9 });
+  await forwarder.stop();
+});
+
 test('what is not for this hub proves nothing about it', async () => {
   const { outbox, forwarder, append } = rig({ translator: () => ({ ...halving(), translate: () => ({ parts: [], mark: undefined }) }) });
   append(3);

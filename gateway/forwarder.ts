@@ -10,6 +10,9 @@ import { pause } from './pause.ts';
 /** Bound on what is under way to the hub, beside the hub's own window. */
 const maxInFlightBytes = 4 * 1024 * 1024;
 
+/** Between two lines about messages that the hub refuses for good. */
+const refusalsEveryMs = 60_000;
+
 export interface ForwarderState {
   readonly connected: boolean;
   readonly reason: string | undefined;
@@ -47,6 +50,8 @@ export class Forwarder {
   #sent = 0;
   #sentBytes = 0;
   #lastAckMs: number | undefined;
+  /** A hub that refuses everything says so now and then, with how often it did in between. */
+  #refusals = { saidMs: Number.NEGATIVE_INFINITY, since: 0 };
   #running: Promise<void> | undefined;
 
   constructor(options: ForwarderOptions) {
@@ -163,14 +168,27 @@ export class Forwarder {
     const readings = refused.reduce((sum, { part }) => sum + part.readings, 0);
     const reason = refused[0]!.reason;
     cursor.reject(batch, reason, { readings, ...(mark !== undefined && { mark }) });
-    log.error(
-      { destination: name, first: batch.firstSequence, last: batch.lastSequence, readings, reason },
-      'the hub refuses a message for good; it is kept as a dead letter and a gap record follows',
-    );
-    for (const { part, reason: why } of refused) {
-      keepRefused(part.message, why).catch((error: unknown) =>
-        log.error({ destination: name, err: error }, 'a dead letter could not be kept'),
+    const says = performance.now() - this.#refusals.saidMs >= refusalsEveryMs;
+    if (says) {
+      const { since } = this.#refusals;
+      this.#refusals = { saidMs: performance.now(), since: 0 };
+      log.error(
+        {
+          destination: name,
+          first: batch.firstSequence,
+          last: batch.lastSequence,
+          readings,
+          ...(since > 0 && { before: since }),
+          reason,
+          hint: 'dragoman dead-letters shows what was refused; if it is all of it, change the settings of this destination or the limits of the hub',
+        },
+        'the hub refuses a message for good; it is kept as a dead letter and a gap record follows',
       );
+    } else this.#refusals.since++;
+    for (const { part, reason: why } of refused) {
+      keepRefused(part.message, why).catch((error: unknown) => {
+        if (says) log.error({ destination: name, err: error }, 'a dead letter could not be kept');
+      });
     }
   }
 
