@@ -84,7 +84,7 @@ async function openAudit(data: string): Promise<AuditLog> {
       `a gateway is running with the data folder ${resolve(data)}, and it alone writes to its machines`,
       {
         retry: 'after-fix',
-        hint: 'Ask it to write, by its method or desired properties; or stop it; or give another folder with --data',
+        hint: 'Ask it: dragoman call write; or stop it; or give another folder with --data',
         cause: error,
       },
     );
