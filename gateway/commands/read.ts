@@ -120,9 +120,10 @@ function print(equipment: CompiledEquipment, points: readonly ReadPoint[]): void
   process.stdout.write(`${table(['  point', 'raw', 'value', 'unit', 'quality', 'time', ''], rows)}\n\n`);
 }
 
-/** Without the quotes that only JSON needs. */
+/** Without the quotes that only JSON needs, and on one line: machines end their texts with line ends, or send escape sequences. */
 export function shown(value: NonNullable<Reading['value']>): string {
-  return typeof value === 'string' || typeof value === 'bigint' ? String(value) : valueText(value);
+  if (typeof value === 'string') return value.replaceAll(/\p{Cc}/gu, (character) => JSON.stringify(character).slice(1, -1));
+  return typeof value === 'bigint' ? String(value) : valueText(value);
 }
 
 export function timeOf(reading: Reading): string {
