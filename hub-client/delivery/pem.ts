@@ -16,7 +16,7 @@ type Secrets = Pick<HubContext, 'secret'>;
 
 /** Reads both, and compares them. Throws GatewayError `hub-certificate`, `after-fix`, that says which is wrong, never its content. */
 export async function readCertificate(path: string, privateKey: SecretReference, context: Secrets): Promise<OwnCertificate> {
-  const pem = await context.secret({ file: path });
+  const pem = await readPem(path, context);
   const key = await context.secret(privateKey);
   const parsed = parseCertificate(pem, path);
   const secretKey = attempt(() => createPrivateKey(key));
@@ -32,9 +32,20 @@ export async function readCertificate(path: string, privateKey: SecretReference,
 
 /** PEM of the roots that the settings name in `ca`. Throws GatewayError `hub-certificate`, `after-fix`, when it is none. */
 export async function readRoot(path: string, context: Secrets): Promise<string> {
-  const pem = await context.secret({ file: path });
+  const pem = await readPem(path, context);
   parseCertificate(pem, path);
   return pem;
+}
+
+/** Certificates come the way of secrets, but are none, and whoever looks for one should not be told to write a secret. */
+async function readPem(path: string, context: Secrets): Promise<string> {
+  try {
+    return await context.secret({ file: path });
+  } catch (error) {
+    if (!(error instanceof GatewayError)) throw error;
+    const why = error.cause instanceof Error ? `cannot be read (${error.cause.message})` : 'is empty';
+    throw wrong(`The PEM file ${path} ${why}.`, 'Put it there, readable for the user that the gateway runs as.');
+  }
 }
 
 function parseCertificate(pem: string, path: string): X509Certificate {

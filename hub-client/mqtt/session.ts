@@ -143,7 +143,11 @@ export class MqttSession implements HubSession {
     this.#sends
       .send(status.online(Date.now()), (body, settle) => this.#link.publish({ topic: status.topic, body, qos: 1, retain }, settle))
       .catch((error: unknown) => {
-        if (!this.#end) log.warn({ topic: status.topic, reason: String(error) }, 'the broker does not take the status of this gateway');
+        if (!this.#end)
+          log.warn(
+            { topic: status.topic, reason: error instanceof Error ? error.message : String(error) },
+            'the broker does not take the status of this gateway',
+          );
       });
   }
 
