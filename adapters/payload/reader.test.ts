@@ -230,6 +230,9 @@ describe('xml as machines write it', () => {
 describe('text', () => {
   test.for<[string, string, Record<string, unknown>, unknown]>([
     ['a number', '12.5', {}, 12.5],
+    ['a number and a line end, of no type', '12.5\r\n', {}, 12.5],
+    ['a state and a line end', 'on hold\r\n', {}, 'on hold\r\n'],
+    ['a comma and a line end', '12,5\n', { decimal: ',' }, 12.5],
     ['a number and a line end', ' 12.5\r\n', { type: 'float64' }, 12.5],
     ['a word', 'running', {}, 'running'],
     ['a scale', 'S S      12.34 g\r\n', { match: '^S S\\s+(-?\\d+\\.\\d+) g' }, 12.34],

@@ -85,9 +85,11 @@ function setNumber(out: Taken, value: number | bigint | { readonly decimal: stri
 function untyped({ shown, textual, decimalComma }: Reading): Take {
   return (node, out) => {
     if (typeof node === 'string') {
-      const number = textual ? spelled(node, decimalComma) : undefined;
+      // Scales and readers end their texts with a line end.
+      const text = textual && node.length <= longestNumber ? node.trim() : node;
+      const number = textual ? spelled(text, decimalComma) : undefined;
       if (number !== undefined) setNumber(out, number);
-      else if (textual && (node === 'true' || node === 'false')) setBoolean(out, node === 'true');
+      else if (textual && (text === 'true' || text === 'false')) setBoolean(out, text === 'true');
       else {
         out.value = node;
         out.type = 'string';
@@ -105,6 +107,9 @@ function untyped({ shown, textual, decimalComma }: Reading): Take {
     } else out.state = mismatchState(shown, node, 'a value; name a place within it');
   };
 }
+
+/** Characters; no number that anyone needs has more. */
+const longestNumber = 1_100;
 
 function setBoolean(out: Taken, value: boolean): void {
   out.value = value;
@@ -167,7 +172,7 @@ function spelled(text: string, decimalComma: boolean): ReturnType<typeof numberO
 function padded(text: string, decimalComma: boolean): ReturnType<typeof numberOf> {
   const trimmed = text.trim();
   if (/^[+-]?(nan|inf|infinity)$/i.test(trimmed)) return /nan/i.test(trimmed) ? Number.NaN : trimmed.startsWith('-') ? -Infinity : Infinity;
-  return trimmed.length > 1100 ? undefined : spelled(trimmed.replace(/^\+/, '').replace(/^(-?)0+(?=\d)/, '$1'), decimalComma);
+  return trimmed.length > longestNumber ? undefined : spelled(trimmed.replace(/^\+/, '').replace(/^(-?)0+(?=\d)/, '$1'), decimalComma);
 }
 
 const limits = new Map<ValueType, readonly [bigint, bigint]>(
