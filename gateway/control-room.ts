@@ -16,6 +16,7 @@ import { setpointApplier } from './control/setpoints.ts';
 import { WritePath } from './control/write-path.ts';
 import type { Methods } from './methods/methods.ts';
 import type { OutboxEvent } from './outbox/contract.ts';
+import { pause } from './pause.ts';
 import { Remote } from './remote.ts';
 import { addShadowMethods } from './shadow/methods.ts';
 import { reportedShadow } from './shadow/reported.ts';
@@ -25,6 +26,8 @@ import type { MachineState } from './twin/plant-summary.ts';
 export interface ControlRoomParts {
   readonly dataFolder: string;
   readonly writes: 'on' | 'off';
+  /** Names the hub that commands: another one counts its versions anew. */
+  readonly hub: string;
   readonly log: Log;
   readonly methods: Methods;
   readonly configuration: ConfigurationService;
@@ -37,6 +40,9 @@ export interface ControlRoomParts {
   /** Into the outbox; resolves when durable. */
   readonly append: (event: OutboxEvent) => Promise<void>;
 }
+
+/** A machine that does not answer must not hold up the end; its write is then `unknown`, and read back at the next start. */
+const writesEndWithinMs = 600;
 
 /** Where whatever changes something comes together: twin, methods, writes, shadow runs, and the log of who did what. */
 export class ControlRoom implements AsyncDisposable {
@@ -65,7 +71,7 @@ export class ControlRoom implements AsyncDisposable {
     const { twin } = this.remote;
     const told = ({ equipment, point }: { equipment: string; point: string }, outcome: Record<string, unknown>): void =>
       twin.report(['setpoints', equipment, point], outcome);
-    twin.section('setpoints', setpointApplier(writes, told), { lane: 'writes' });
+    twin.section('setpoints', setpointApplier(writes, parts.hub, told), { lane: 'writes' });
     twin.section('writes', (value) => this.#switch(value), { lane: 'writes' });
     this.#running.push(
       exportEntries(audit, (entry) => parts.append(auditOutboxEvent(parts.origin, entry)), this.#stop.signal),
@@ -106,6 +112,13 @@ export class ControlRoom implements AsyncDisposable {
   /** A session with the hub that commands was opened. */
   attach(session: HubSession): void {
     this.remote.attach(session);
+  }
+
+  /** Before the machines are let go: what is being written gets its answer, and nothing new begins. May be called twice. */
+  async stopWriting(): Promise<void> {
+    const waited = new AbortController();
+    await Promise.race([this.writes[Symbol.asyncDispose](), pause(writesEndWithinMs, waited.signal)]);
+    waited.abort();
   }
 
   async #switch(value: unknown) {

@@ -113,6 +113,7 @@ export class Gateway implements AsyncDisposable {
     this.#room = await ControlRoom.open({
       dataFolder: dataFolder(config),
       writes: config.writes,
+      hub: JSON.stringify([config.destinations[0]?.kind, config.destinations[0]?.settings, config.gateway]),
       log,
       methods,
       configuration,
@@ -328,6 +329,7 @@ export class Gateway implements AsyncDisposable {
 
   /** Stops in the order of the flow, so that what was read is on disk and what is on disk has its chance to leave. */
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#room?.stopWriting();
     await this.#parts.configuration.settled();
     await this.#reloading;
     // A server that hangs may not keep what was read from reaching the disk.

@@ -80,7 +80,12 @@ export class Remote implements AsyncDisposable {
       log.warn({ id, properties }, 'a message of the hub names no method (application property "method"); it was taken and does nothing');
       return;
     }
-    const result = await methods.call(method, parsed(body), { who: 'hub', from: 'hub', requestId: id ?? '' });
+    const result = await methods.call(method, parsed(body), {
+      who: 'hub',
+      from: 'hub',
+      requestId: id ?? '',
+      ...(id !== undefined && { messageId: id }),
+    });
     if (result.status >= 300) log.warn({ id, method, status: result.status, answer: result.payload }, 'a message of the hub was refused');
     this.twin.report(['lastMessage'], { ...(id !== undefined && { id }), method, status: result.status });
   }

@@ -2,6 +2,7 @@ import { backlog } from './backlog.ts';
 import { check } from './check.ts';
 import { drain } from './drain.ts';
 import { heap } from './heap.ts';
+import { hubFleet } from './hub-fleet.ts';
 import { idle } from './idle.ts';
 import { image } from './image.ts';
 import { amqpIn, mqttIn } from './in.ts';
@@ -31,6 +32,7 @@ export const rows: readonly Row[] = [
   scaling,
   writeLatency,
   twinReported,
+  hubFleet,
   idle,
   start,
   image,

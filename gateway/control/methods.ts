@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { duration } from '../../mappings/keys.ts';
 import { type Method, MethodRefusal, type Methods } from '../methods/methods.ts';
@@ -30,14 +31,15 @@ export function addWriteMethods(methods: Methods, path: WritePath): void {
       name: 'write',
       summary: 'Writes one value past all guards: { equipment: "cooker-1", point: "setpoint", value: 95, dryRun: false }',
       input: WriteInput,
-      async handle({ equipment, point, value: wanted, key, expires, priority, dryRun }, { who, from, requestId }) {
+      async handle({ equipment, point, value: wanted, key, expires, priority, dryRun }, { who, from, messageId }) {
         const report = await path.write({
           equipment,
           point,
           value: wanted,
           who,
           from: 'method',
-          key: key ?? `${from}-${requestId}`,
+          // Request ids of a hub come again; the id of a queued message is its own.
+          key: key ?? `${from}-${messageId ?? randomUUID()}`.slice(0, 200),
           ...(expires !== undefined && { expiresMs: expires }),
           ...(priority && { priority }),
           ...(dryRun !== undefined && { dryRun }),

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { z } from 'zod';
 import type { Outcome } from '../twin/applier.ts';
 import type { WriteReport } from './contract.ts';
@@ -21,10 +22,11 @@ interface Wish {
 
 /**
  * Carries out what changed against the setpoints that were applied before, one after another for a machine, past all guards. A version is
- * carried out once, also over kill -9: its number is part of the key. `told` gets every outcome, for the twin.
+ * carried out once, also over kill -9: hub and number are part of the key. `told` gets every outcome, for the twin.
  */
 export function setpointApplier(
   path: WritePath,
+  hub: string,
   told: (wish: { equipment: string; point: string }, outcome: Record<string, unknown>) => void,
 ) {
   return async (value: unknown, previous: unknown, version: number): Promise<Outcome> => {
@@ -40,7 +42,7 @@ export function setpointApplier(
     const changed = wishesOf(parsed.data).filter((wish) => !same(wish, before.get(nameOf(wish))));
     const reports = await Promise.all(
       changed.map(async (wish) => {
-        const report = await carryOut(path, wish, version);
+        const report = await carryOut(path, wish, `desired/${hash('sha256', hub, 'hex').slice(0, 12)}/${version}`);
         told(wish, { ...printable(report), version });
         return { wish, report };
       }),
@@ -54,14 +56,14 @@ export function setpointApplier(
   };
 }
 
-function carryOut(path: WritePath, { equipment, point, value, until }: Wish, version: number): Promise<WriteReport> {
+function carryOut(path: WritePath, { equipment, point, value, until }: Wish, change: string): Promise<WriteReport> {
   return path.write({
     equipment,
     point,
     value,
     who: 'hub',
     from: 'desired',
-    key: `desired/${version}/${equipment}/${point}`.slice(-200),
+    key: `${change}/${equipment}/${point}`.slice(0, 200),
     ...(until !== undefined && { deadline: Date.parse(until) }),
   });
 }

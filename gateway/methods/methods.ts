@@ -8,8 +8,10 @@ export interface Caller {
   /** As far as we can know: `hub`, or the user of the local command. */
   readonly who: string;
   readonly from: 'hub' | 'local';
-  /** Names this call among others: the hub's request id. */
+  /** Names this call among those under way: the hub's request id. Hubs use it again. */
   readonly requestId: string;
+  /** Of a message that may come twice (cloud-to-device): the same for both. */
+  readonly messageId?: string;
 }
 
 /** Something a person in an office, or a command on this machine, may ask of the gateway. */
