@@ -166,3 +166,17 @@ describe('samples', () => {
     expect([...out.keys()]).toEqual(['batch', 'pressure']);
   });
 });
+
+test.for<[string, Record<string, unknown>, boolean]>([
+  ['none', {}, true],
+  ['of the plant', { timeZone: 'Europe/Berlin' }, false],
+  ['said to be UTC', { timeZone: 'UTC' }, false],
+  ['none, of a form that has one', { timeFormat: 'iso' }, false],
+  ['none, where no time is read', { time: undefined }, false],
+])('a pattern of local times with a zone: %s', ([, own, warned]) => {
+  const found: object[] = [];
+  const keys = { time: '/t', timeFormat: 'dd.MM.yyyy HH:mm:ss', ...own };
+  const source = { name: 'p', at: '/a', own: keys, write: false, bits: false };
+  expect(compilePayloadPoint(source, (key, finding) => found.push({ key, ...finding }))).toBeDefined();
+  expect(found).toMatchObject(warned ? [{ key: 'timeFormat', rule: 'payload-time-zone', severity: 'warn' }] : []);
+});

@@ -61,6 +61,14 @@ export function compilePayloadPoint(
   if (own.timeZone !== undefined && !isZone(own.timeZone)) {
     wrong('timeZone', 'payload-time', `"${own.timeZone}" is not a time zone`, 'Write an IANA name: Europe/Berlin, America/New_York, UTC');
   }
+  if (timeFormat?.kind === 'pattern' && own.timeZone === undefined && (time !== undefined || own.type === 'datetime')) {
+    report('timeFormat', {
+      rule: 'payload-time-zone',
+      severity: 'warn',
+      message: 'times of this form name no zone, and are taken as UTC',
+      hint: "write the zone of the machine's clock: timeZone: Europe/Berlin; or timeZone: UTC if that is so",
+    });
+  }
   const when = own.when === undefined ? undefined : whenOf(own.when, body, notation, wrong);
   if (own.match !== undefined) {
     const unsafe = unsafeMatch(own.match);

@@ -302,7 +302,7 @@ describe('source time', () => {
     ['microseconds', hour * 1000 + 7, { timeFormat: 'us' }, hour, 70],
     ['nanoseconds', `${BigInt(hour) * 1_000_000n + 1_234_567n}`, { timeFormat: 'ns' }, hour + 1, 2345],
     ['a pattern', '24.11.2026 09:00:00,5', { timeFormat: 'dd.MM.yyyy HH:mm:ss,S', timeZone: 'Europe/Berlin' }, hour + 500, 0],
-    ['an American pattern', '11/24/26 08:00', { timeFormat: 'MM/dd/yy HH:mm' }, hour, 0],
+    ['an American pattern', '11/24/26 08:00', { timeZone: 'UTC', timeFormat: 'MM/dd/yy HH:mm' }, hour, 0],
     ['the end of a day', '2026-11-23T24:00:00Z', {}, Date.UTC(2026, 10, 24), 0],
   ])('%s', ([, t, own, timeMs, ticks]) => {
     const body = JSON.stringify({ t, v: 1 }).replace(/"(\d{19})"/, '$1');

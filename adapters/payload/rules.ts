@@ -53,6 +53,14 @@ export const rules: RuleCatalogue = {
     cure: 'Write one of the words or a pattern; for local times the zone of the machine.',
     example: 'timeFormat: DD.MM.YYYY     # dd.MM.yyyy HH:mm:ss',
   },
+  'payload-time-zone': {
+    title: 'Local times that do not say where',
+    meaning:
+      'A pattern in `timeFormat` has no place for a zone, so its times count as UTC. A clock on the wall of the plant then is an hour or more off, mostly in the future.',
+    cause: 'The machine writes its local time.',
+    cure: 'Write `timeZone` with the zone of its clock; `UTC` says that it is right as it is.',
+    example: 'time: /ts\ntimeFormat: dd.MM.yyyy HH:mm:ss\ntimeZone: Europe/Berlin',
+  },
   'payload-when': {
     title: 'Filter that cannot be asked',
     meaning:
