@@ -56,19 +56,40 @@ export class TelemetryEvents implements Events, Disposable {
 
   partition(id: string): EventPartition | undefined {
     if (!this.partitionIds.includes(id)) return undefined;
-    const at = (order: 'ASC' | 'DESC') =>
-      this.#telemetry
-        .prepare(`SELECT id, arrived_ms AS ms FROM messages WHERE partition_of(device) = ? ORDER BY id ${order} LIMIT 1`)
-        .get(Number(id)) as { id: number; ms: number } | undefined;
-    const [first, last] = [at('ASC'), at('DESC')];
+    const ends = this.#devices()
+      .filter((device) => partitionOf(device) === Number(id))
+      .map((device) => this.#endsOf(device));
+    const first = ends.toSorted((a, b) => a.first - b.first)[0];
+    const last = ends.toSorted((a, b) => b.last - a.last)[0];
+    const lastMs =
+      last && (this.#telemetry.prepare('SELECT arrived_ms AS ms FROM messages WHERE id = ?').get(last.last)?.ms as number | undefined);
     return {
       id,
       empty: last === undefined,
-      firstSequenceNumber: first?.id ?? 0,
-      lastSequenceNumber: last?.id ?? -1,
-      lastOffset: String(last?.id ?? -1),
-      lastEnqueuedMs: last?.ms ?? 0,
+      firstSequenceNumber: first?.first ?? 0,
+      lastSequenceNumber: last?.last ?? -1,
+      lastOffset: String(last?.last ?? -1),
+      lastEnqueuedMs: lastMs ?? 0,
     };
+  }
+
+  /** Those of which something is kept, by jumps through the index: as many steps as there are devices. */
+  #devices(): readonly string[] {
+    return this.#telemetry
+      .prepare(
+        `WITH RECURSIVE jump(device) AS (
+           SELECT min(device) FROM messages
+           UNION ALL SELECT (SELECT min(device) FROM messages WHERE device > jump.device) FROM jump WHERE jump.device IS NOT NULL)
+         SELECT device FROM jump WHERE device IS NOT NULL`,
+      )
+      .all()
+      .map(({ device }) => device as string);
+  }
+
+  #endsOf(device: string): { readonly first: number; readonly last: number } {
+    const first = this.#telemetry.prepare('SELECT min(id) AS id FROM messages WHERE device = ?').get(device)?.id as number;
+    const last = this.#telemetry.prepare('SELECT max(id) AS id FROM messages WHERE device = ?').get(device)?.id as number;
+    return { first, last };
   }
 
   locate(_partition: string, position: EventPosition): number {
@@ -79,10 +100,12 @@ export class TelemetryEvents implements Events, Disposable {
   }
 
   read(partition: string, afterSequenceNumber: number, max = 100): readonly EventMessage[] {
-    if (!this.partitionIds.includes(partition)) return [];
+    const ends = this.partition(partition);
+    // Through messages of others alone there is nothing to search.
+    if (!ends || ends.empty || afterSequenceNumber >= ends.lastSequenceNumber) return [];
     return this.#telemetry
       .prepare('SELECT * FROM messages WHERE id > ? AND partition_of(device) = ? ORDER BY id LIMIT ?')
-      .all(Math.max(-1, Math.trunc(afterSequenceNumber)), Number(partition), max)
+      .all(Math.max(ends.firstSequenceNumber - 1, Math.trunc(afterSequenceNumber)), Number(partition), max)
       .map((row) => this.#message(row));
   }
 

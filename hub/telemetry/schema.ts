@@ -14,6 +14,7 @@ const schema = `
     from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL, events INTEGER NOT NULL, subjects TEXT NOT NULL,
     duplicates TEXT, properties TEXT NOT NULL, encoding TEXT NOT NULL, size INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
   CREATE INDEX IF NOT EXISTS messages_by_time ON messages (to_ms);
+  CREATE INDEX IF NOT EXISTS messages_by_device ON messages (device);
   CREATE TABLE IF NOT EXISTS streams (
     id INTEGER PRIMARY KEY, device TEXT NOT NULL, source TEXT NOT NULL, epoch TEXT NOT NULL,
     duplicates INTEGER NOT NULL DEFAULT 0, UNIQUE (device, source, epoch)) STRICT;
