@@ -1,12 +1,14 @@
 import type { Tree } from './contract.ts';
 import { maxDepth, parseExactJson } from './exact-json.ts';
-import { resolveJson, resolveTree } from './pointer.ts';
+import { membersAt, resolveJson, resolveTree } from './pointer.ts';
 import { decodeText, markLength } from './text.ts';
 import { UndecodableError } from './undecodable.ts';
 
 /** A JSON body, decoded; answers what stands at a pointer. */
 export interface JsonBody {
   at(tokens: readonly string[]): Tree | undefined;
+  /** Keys of the object there, for what is said when one is missing. */
+  members(tokens: readonly string[]): readonly string[];
 }
 
 /**
@@ -20,13 +22,16 @@ export function decodeJson(bytes: Uint8Array): JsonBody {
   if (!long) {
     const plain = parsePlain(text);
     // As many members as colons: no key hides another one.
-    if (plain && membersOf(plain.value) === keys) return { at: (tokens) => resolveJson(plain.value, tokens) };
+    if (plain && membersOf(plain.value) === keys) {
+      const { value } = plain;
+      return { at: (tokens) => resolveJson(value, tokens), members: (tokens) => membersAt(value, tokens) };
+    }
   }
   return treeBody(parseExactJson(text, mark));
 }
 
 export function treeBody(tree: Tree): JsonBody {
-  return { at: (tokens) => resolveTree(tree, tokens) };
+  return { at: (tokens) => resolveTree(tree, tokens), members: (tokens) => membersAt(tree, tokens) };
 }
 
 function parsePlain(text: string): { readonly value: unknown } | undefined {

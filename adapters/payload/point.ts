@@ -7,6 +7,7 @@ import type { DecodedBody } from './body.ts';
 import type { Message } from './contract.ts';
 import { fetchOf } from './fetch.ts';
 import { compileMatch, type Match } from './match.ts';
+import { nearPlace } from './near-place.ts';
 import type { SourceTime } from './source-time.ts';
 import { missingState } from './states.ts';
 import { type TimeReader, timeReader } from './time.ts';
@@ -18,7 +19,7 @@ export interface ReadPoint {
   /** Fills `out`; says false when the place is missing. */
   readonly read: (message: Message, body: DecodedBody, row: number, out: Taken) => boolean;
   /** Given to a message without the place; undefined: such a message says nothing about the point. */
-  readonly missing: SampleState | undefined;
+  readonly missing: ((body: DecodedBody) => SampleState) | undefined;
   readonly time: SourceTime | undefined;
 }
 
@@ -27,8 +28,17 @@ export function compileRead(index: number, address: PayloadAddress, time: Source
   return {
     index,
     read: readOf(address, timeReader(address.timeFormat, address.timeZone)),
-    missing: address.keep ? undefined : missingState(address.shown),
+    missing: address.keep ? undefined : missingOf(address),
     time,
+  };
+}
+
+/** What was probably meant is looked for once: the first message without the place tells, and the reason stays the same. */
+function missingOf({ place, shown }: PayloadAddress): (body: DecodedBody) => SampleState {
+  let state: SampleState | undefined;
+  return (body) => {
+    state ??= missingState(shown, nearPlace(place, body));
+    return state;
   };
 }
 

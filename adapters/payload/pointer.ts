@@ -31,6 +31,18 @@ export function resolveTree(root: Tree, tokens: readonly string[]): Tree | undef
   return node;
 }
 
+/** The keys of the object at the pointer, of a tree or of what JSON.parse gives; none where there is no object. */
+export function membersAt(root: unknown, tokens: readonly string[]): readonly string[] {
+  let node = root;
+  for (const token of tokens) {
+    if (node instanceof Map) node = node.get(token);
+    else if (typeof node === 'object' && node !== null)
+      node = Object.hasOwn(node, token) ? (node as Record<string, unknown>)[token] : undefined;
+  }
+  if (node instanceof Map) return [...node.keys()];
+  return typeof node === 'object' && node !== null && !Array.isArray(node) ? Object.keys(node) : [];
+}
+
 /** Stands for an object where a value was expected; nobody looks inside. */
 const anObject: Tree = new Map();
 

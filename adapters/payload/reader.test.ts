@@ -44,6 +44,16 @@ describe('json', () => {
     ['a fraction as an integer', '{"a":1.5}', '/a', { type: 'int16' }, 'BadTypeMismatch', /1\.5/],
     ['too large', '{"a":70000}', '/a', { type: 'int16' }, 'BadOutOfRange', /70000, outside int16/],
     ['below zero', '{"a":-1}', '/a', { type: 'uint64' }, 'BadOutOfRange', /-1/],
+    [
+      'another case',
+      '{"Temps":[{"Value":1}]}',
+      '/temps/0/value',
+      {},
+      'BadNotFound',
+      /^the message has no \/temps\/0\/value; did you mean \/Temps\/0\/Value\?$/,
+    ],
+    ['another case beside a long number', '{"a":{"Big":9007199254740993}}', '/a/big', {}, 'BadNotFound', /did you mean \/a\/Big\?$/],
+    ['a right key of a wrong one', '{"temp":{"x":1}}', '/temps/value', {}, 'BadNotFound', /^the message has no \/temps\/value$/],
     ['a decimal comma', '{"a":"12,5"}', '/a', { type: 'float64' }, 'BadTypeMismatch', /; decimal: "," reads a decimal comma$/],
     ['array index with a zero', '{"a":[1,2]}', '/a/01', {}, 'BadNotFound', /\/a\/01/],
   ])('%s', ([, body, at, own, status, reason]) => {
@@ -152,6 +162,9 @@ describe('csv', () => {
       reason: expect.stringMatching(/column c/),
     });
     expect(one('column:a', { body: 'csv' }, text('a,b\n'))).toMatchObject({ status: 'BadNotFound' });
+    expect(one('column:Temperature', { body: 'csv' }, text('time,temperature\n1,2\n'))).toMatchObject({
+      reason: 'the message has no column Temperature; did you mean column:temperature?',
+    });
     expect(readAll('column:a', { body: 'csv', missing: 'keep' }, text('a,b\n'))).toEqual([]);
   });
 

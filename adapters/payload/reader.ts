@@ -111,7 +111,7 @@ function readGroup(group: Group, message: Message, body: DecodedBody, taken: Tak
   }
   if (body.rows > 1) oldestFirst(out, from);
   if (body.rows === 0 && group.inner.length === 0)
-    for (const point of group.points) if (point.missing) push(point, message, out, undefined);
+    for (const point of group.points) if (point.missing) push(point, message, body, out, undefined);
 }
 
 /** Counts messages and rows, so that what is read once for each is not read again. */
@@ -120,7 +120,7 @@ let turn = 0;
 function readPoint(point: ReadPoint, message: Message, body: DecodedBody, row: number, taken: Taken, out: MessageSamples): void {
   const there = point.read(message, body, row, taken);
   if (!there && !point.missing) return;
-  push(point, message, out, there ? taken : undefined);
+  push(point, message, body, out, there ? taken : undefined);
   if (!point.time) return;
   const at = out.points.length - 1;
   const { instant, shown } = point.time;
@@ -131,10 +131,10 @@ function readPoint(point: ReadPoint, message: Message, body: DecodedBody, row: n
   } else out.states[at] ??= noTimeState(shown, point.time.node);
 }
 
-function push(point: ReadPoint, message: Message, out: MessageSamples, taken: Taken | undefined): void {
+function push(point: ReadPoint, message: Message, body: DecodedBody, out: MessageSamples, taken: Taken | undefined): void {
   out.points.push(point.index);
   out.values.push(taken?.value);
-  out.states.push(taken ? taken.state : point.missing);
+  out.states.push(taken ? taken.state : point.missing?.(body));
   out.types.push(taken?.type);
   out.sourceTimesMs.push(message.timeMs ?? message.receivedMs);
   out.sourceTicks.push(0);

@@ -20,8 +20,10 @@ export function showNode(node: unknown): string {
   return text.length > 60 ? `${text.slice(0, 59)}…` : text;
 }
 
-export function missingState(shown: string): SampleState {
-  return { status: statuses.BadNotFound, reason: `the message has no ${shown}` };
+/** `near`: the place that was probably meant. */
+export function missingState(shown: string, near?: string): SampleState {
+  const hint = near === undefined ? '' : `; did you mean ${near}?`;
+  return { status: statuses.BadNotFound, reason: `the message has no ${shown}${hint}` };
 }
 
 export function emptyState(shown: string): SampleState {
