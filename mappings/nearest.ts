@@ -25,7 +25,8 @@ export function nearest(word: string, known: Iterable<string>): string | undefin
   if (word.length > 64) return undefined;
   const written = plain(word);
   let best: string | undefined;
-  let bestDistance = Math.max(1, Math.ceil(written.length / 3)) + 0.5;
+  // Of a word of one letter nothing is left that could be meant.
+  let bestDistance = Math.min(Math.max(1, Math.ceil(written.length / 3)) + 0.5, written.length);
   for (const candidate of known) {
     if (Math.abs(candidate.length - word.length) > 3 + candidate.length / 2) continue;
     // Words that begin the same are likelier: `endpoit` is endpoint before it is anything else as far away.

@@ -53,6 +53,8 @@ describe('mistakes', () => {
     ['the other half', 'http-auth', machine(`${sound}, password: { env: A }`)],
     ['both kinds', 'http-auth', machine(`${sound}, user: a, password: { env: A }, token: { env: B }`)],
     ['a header of the connection', 'http-header', machine(`${sound}, headers: { Content-Length: "5" }`)],
+    ['a key in the file', 'http-secret', machine(`${sound}, headers: { X-API-Key: abc }`)],
+    ['a login in the file', 'http-secret', machine(`${sound}, headers: { authorization: "Basic YTpi" }`)],
     ['a name that is none', 'http-header', machine(`${sound}, headers: { "a b": c }`)],
     ['a size without unit', 'http-size', machine(`${sound}, maxBody: "4"`)],
     ['a timeout without unit', 'duration', machine(`${sound}, timeout: "4"`)],

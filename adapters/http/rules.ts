@@ -30,6 +30,14 @@ export const rules: RuleCatalogue = {
     cause: 'A request was copied from a browser with all its headers.',
     cure: 'Keep the headers that the machine asks for.',
   },
+  'http-secret': {
+    title: 'Secret in a header',
+    meaning:
+      'Authorization, Cookie and headers with key, token, secret or password in their name prove who asks. Their values are never written in a mapping.',
+    cause: 'The line was copied from a test with curl.',
+    cure: 'Put the value into a file or a variable of the environment, and name it.',
+    example: 'headers: { X-API-Key: { file: ./secrets/press-7 } }',
+  },
   'http-size': {
     title: 'Not a size',
     meaning: 'A size is a number with B, kB or MB, up to 100MB.',

@@ -40,11 +40,17 @@ function urlProblem(text: string): { readonly message: string; readonly hint: st
 /** Headers that the connection itself decides. */
 const ownHeaders = ['host', 'connection', 'content-length', 'transfer-encoding', 'accept-encoding', 'if-none-match', 'if-modified-since'];
 
+/** Headers by which a client proves who it is. */
+const secretHeader = /^(proxy-)?authorization$|^cookie$|api-?key|token|secret|password|credential/i;
+
 const headers = z.record(z.string(), z.union([z.string(), secretReference])).superRefine((written, context) => {
   for (const [name, value] of Object.entries(written)) {
     if (ownHeaders.includes(name.toLowerCase()))
       refuse(context, 'http-header', `the header ${name} is set by the connection itself`, 'Remove it', [name]);
-    else if (!valid(name, typeof value === 'string' ? value : '')) {
+    else if (typeof value === 'string' && secretHeader.test(name)) {
+      const hint = `Write ${name}: { file: ./secrets/key } or { env: KEY }, with the secret there`;
+      refuse(context, 'http-secret', `the value of ${name} is a secret, and a mapping is read by many`, hint, [name]);
+    } else if (!valid(name, typeof value === 'string' ? value : '')) {
       refuse(
         context,
         'http-header',
