@@ -11,6 +11,7 @@ import type { ConfigurationService } from './configuration/service.ts';
 import { ControlRoom } from './control-room.ts';
 import { DeadLetters } from './destination/dead-letters.ts';
 import { Destination } from './destination/destination.ts';
+import { foundAtStart, sayRemoved } from './destination/found-lost.ts';
 import { EquipmentRunner } from './equipment-runner.ts';
 import { dataFolder, deadLetterFolder, mappingPaths, outboxFolder, stateFolder } from './folders.ts';
 import type { LastGood } from './last-good.ts';
@@ -80,6 +81,7 @@ export class Gateway implements AsyncDisposable {
     const folder = outboxFolder(config);
     const origin = eventOrigin(config.gateway, config.path, await outboxIdentity(folder));
     const outbox = await openConfiguredOutbox(config, folder, origin);
+    sayRemoved(outbox.counters(), log);
     const gateway = new Gateway({ config, adapters, log, outbox, lastGood, configuration, methods, origin });
     try {
       const room = await gateway.#openControlRoom();
@@ -299,7 +301,7 @@ export class Gateway implements AsyncDisposable {
     return this.#refusing === undefined ? [] : [`the outbox cannot take readings: ${this.#refusing}`];
   }
 
-  /** For `/status`. In readings: sampled = suppressed + queued, queued = acked + dropped + pending. */
+  /** For `/status`. In readings: sampled = suppressed + queued, queued + recovered = acked + dropped + pending. */
   status() {
     const total = { ...this.#retired };
     let collecting = 0;
@@ -313,7 +315,7 @@ export class Gateway implements AsyncDisposable {
     );
     const destinations = Object.fromEntries(this.#destinations.map((one) => [one.config.name, one.state()]));
     const { queued: stored, pending, ...outbox } = this.#parts.outbox.counters();
-    const fromBefore = outbox.recovered;
+    const fromBefore = foundAtStart(outbox);
     return {
       gateway: this.config.gateway,
       startedMs: this.#startedMs,
