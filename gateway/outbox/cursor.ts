@@ -10,7 +10,7 @@ export interface CursorEvents {
   /** Counts it for everybody, tells it once. */
   readonly lost: (part: LostPart) => void;
   /** Counts it and tells it. */
-  readonly rejected: (way: Way, batch: LogBatch, reason: string) => void;
+  readonly rejected: (way: Way, batch: LogBatch, reason: string, readings: number | undefined) => void;
   readonly acknowledged: (lastSequence: number) => void;
   /** The position has moved. */
   readonly moved: () => void;
@@ -59,10 +59,11 @@ export class Cursor implements OutboxCursor {
     this.#deliveries.rewind();
   }
 
-  reject(batch: OutboxBatch, reason: string): void {
-    const part = this.#deliveries.reject(batch);
-    if (!part) return;
-    this.#events.rejected(this.#way, part, reason);
+  reject(batch: OutboxBatch, reason: string, part: { readonly readings?: number; readonly mark?: string } = {}): void {
+    const rejected = this.#deliveries.reject(batch);
+    if (!rejected) return;
+    this.#mark = part.mark ?? this.#mark;
+    this.#events.rejected(this.#way, rejected, reason, part.readings);
     this.#deliveries.settle();
   }
 

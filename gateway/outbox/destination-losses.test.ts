@@ -172,6 +172,27 @@ test('one that refuses everything, gap records too: each loss is told once to th
   expect(told.length).toBeLessThanOrEqual(60);
 });
 
+test('of a batch that is refused in part the rest has arrived, and its mark holds', async () => {
+  using folder = tempFolder();
+  await using outbox = await openOutbox(settings(folder.path, { destinations: [cloud, plant] }));
+  await outbox.append(event(1, 10));
+  await outbox.append(event(2, 5));
+  const small = { maxBodyBytes: 10, compressed: false };
+  const plantCursor = outbox.cursor('plant');
+  plantCursor.reject((await take(outbox, small, 5_000, 'plant'))!, 'too big', { readings: 3, mark: 'one' });
+  expect(plantCursor.mark).toBe('one');
+  expect(plantCursor.counters()).toMatchObject({ queued: 15, acked: 7, dropped: 3, pending: 5, droppedBy: { rejected: 3 } });
+  plantCursor.acknowledge((await take(outbox, small, 5_000, 'plant'))!);
+  const events = await drained(outbox, 'cloud');
+  expect(gaps(events)).toMatchObject([{ readings: 3, firstSequence: 1, lastSequence: 1, destination: 'plant' }]);
+  expect(outbox.counters()).toMatchObject({ queued: 15, acked: 12, dropped: 3, pending: 0 });
+  // No readings: nothing to tell by itself.
+  await outbox.append(event(3, 4));
+  const batch = (await take(outbox, plainOptions, 5_000, 'plant'))!;
+  plantCursor.reject(batch, 'too big', { readings: 0 });
+  expect(gaps(await drained(outbox, 'cloud'))).toEqual([]);
+});
+
 test('a damaged block is told once and counted by each that had not passed it', async () => {
   using folder = tempFolder();
   const some = settings(folder.path, { destinations: [cloud, plant, extra], maxSizeBytes: 1024 * kib });

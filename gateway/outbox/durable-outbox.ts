@@ -74,8 +74,8 @@ export class DurableOutbox implements Outbox {
         this.#losses.unreadable(part);
         this.#schedule();
       },
-      rejected: (way: Way, batch: LogBatch, reason: string) => {
-        this.#losses.rejected(way, batch, reason);
+      rejected: (way: Way, batch: LogBatch, reason: string, readings: number | undefined) => {
+        this.#losses.rejected(way, batch, reason, readings);
         this.#schedule();
       },
       acknowledged: (lastSequence: number) => this.#gaps.acked(lastSequence),

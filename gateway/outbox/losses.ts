@@ -44,18 +44,20 @@ export class Losses {
 
   /**
    * One destination will never take it. Gap records in it wait for the next real loss, where it is the only one; where there are others,
-   * those have them, and would count what they tell twice.
+   * those have them, and would count what they tell twice. `most`: so many of its readings at most, the rest has arrived.
    */
-  rejected(way: Way, batch: LogBatch, reason: string): void {
+  rejected(way: Way, batch: LogBatch, reason: string, most = Number.POSITIVE_INFINITY): void {
     const { fromMs, toMs, firstSequence, lastSequence, events } = batch;
-    const readings = readingsIn(way.track.open(batch));
-    this.#ledger.drop(batch, 'rejected', [way]);
+    const readings = Math.min(most, readingsIn(way.track.open(batch)));
+    // Which ones within the batch makes no difference to the accounts.
+    const readingsBefore = Math.max(batch.readingsBefore, batch.readingsThrough - most);
+    this.#ledger.drop({ ...batch, readingsBefore }, 'rejected', [way]);
     const gaps = gapsIn(this.#ledger.segmentOf(firstSequence), batch);
     const alone = this.#ledger.ways.length === 1;
     const loss = { fromMs, toMs, readings, firstSequence, lastSequence, ...(alone ? {} : { destination: way.name }) };
     if (alone) for (const { gap } of gaps) this.#gaps.park(gap);
     // The hub's own words name the message, and differ each time; records of the same kind become one.
-    if (gaps.length === events) this.#gaps.park({ ...loss, reason: 'rejected: records of losses' });
+    if (gaps.length === events || most === 0) this.#gaps.park({ ...loss, reason: 'rejected: records of losses' });
     else this.#gaps.note({ ...loss, reason: `rejected: ${reason}` });
   }
 
