@@ -27,7 +27,7 @@ export function amqpSample(
   }
   // Where the connection names no address, or no point has it, there is nothing else that the message could be for.
   const reaches = usual !== undefined && addresses.has(usual) ? { reaches: from(usual) } : {};
-  if (Object.keys(parts).length > 0) messages.push({ ...givenMessage(parts, report), ...reaches });
+  if (Object.keys(parts).length > 0) messages.push({ ...givenMessage(parts, report, [...addresses]), ...reaches });
   return payloadSample(messages, points, ({ payload }) => payload, report);
 }
 

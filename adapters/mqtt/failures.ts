@@ -43,6 +43,14 @@ export function unreachable(error: unknown, endpoint: Endpoint): GatewayError {
       cause: error,
     });
   }
+  if (name === '' && /packet|header flag|protocol|remaining length/i.test(String(message))) {
+    const hint = 'Is this its MQTT port? 1883 is plain, 8883 is TLS';
+    return new NotConnectedError('mqtt-unreachable', `What listens at ${at} does not speak MQTT (${message}).`, {
+      retry,
+      hint,
+      cause: error,
+    });
+  }
   const [what, hint] = byErrno[name] ?? [`cannot be reached (${name || String(message ?? error)})`, 'Check host and port of the broker'];
   return new NotConnectedError('mqtt-unreachable', `The broker ${at} ${what}.`, { retry, hint, cause: error });
 }

@@ -1,4 +1,5 @@
 import type { PlacedPoint, RawSample, SampleReport } from '../../mappings/language.ts';
+import { suggestion } from '../../mappings/nearest.ts';
 import type { PayloadAddress } from './address.ts';
 import type { Message, Tree } from './contract.ts';
 import { messageReader } from './reader.ts';
@@ -15,10 +16,20 @@ export interface GivenMessage<Address> {
   readonly annotations?: Readonly<Record<string, unknown>>;
   /** Which points the message reaches; absent: all. */
   readonly reaches?: (point: PlacedPoint<Address>) => boolean;
+  /** It is not what was meant, and that has been told: nothing is read from it. */
+  readonly unread?: true;
 }
 
-/** `given: { body: …, "property:x": …, "annotation:x": … }` as one message; other keys are reported, and a sample without body is empty text. */
-export function givenMessage<Address>(given: Readonly<Record<string, unknown>>, report: SampleReport): GivenMessage<Address> {
+/**
+ * `given: { body: …, "property:x": …, "annotation:x": … }` as one message; other keys are reported, and a sample without body is empty text.
+ * `addresses`: what else may be a key beside them, for the hint.
+ */
+export function givenMessage<Address>(
+  given: Readonly<Record<string, unknown>>,
+  report: SampleReport,
+  addresses: readonly string[] = [],
+): GivenMessage<Address> {
+  let unknown = false;
   const properties: Record<string, unknown> = {};
   const annotations: Record<string, unknown> = {};
   for (const [entry, value] of Object.entries(given)) {
@@ -26,14 +37,17 @@ export function givenMessage<Address>(given: Readonly<Record<string, unknown>>, 
     if (kind === 'property') properties[name.trim()] = value;
     else if (kind === 'annotation') annotations[name.trim()] = value;
     else if (entry !== 'body') {
+      unknown = true;
+      const near = suggestion(entry, [...addresses, 'body']);
       report(entry, {
         rule: 'payload-given',
         message: `"${entry}" is no part of a message`,
-        hint: 'Write body, property:name or annotation:name',
+        hint: near?.startsWith('did') ? near : 'Write body, property:name or annotation:name',
       });
     }
   }
-  return { entry: 'body' in given ? 'body' : (Object.keys(given)[0] ?? 'body'), body: given.body, properties, annotations };
+  const entry = 'body' in given ? 'body' : (Object.keys(given)[0] ?? 'body');
+  return { entry, body: given.body, properties, annotations, ...(unknown && given.body === undefined && { unread: true as const }) };
 }
 
 /**
@@ -48,6 +62,7 @@ export function payloadSample<Address>(
 ): ReadonlyMap<string, RawSample> {
   const samples = new Map<string, RawSample>();
   for (const given of messages) {
+    if (given.unread) continue;
     const reached = points.map((point, index) => ({ point, index, address: payloadOf(point.address) }));
     const forMe = reached.filter(({ point }) => given.reaches?.(point) ?? true);
     // Hex digits are bytes to a binary body and text to any other.

@@ -62,8 +62,9 @@ export function runSamples(
       const result = runOne(draft, raws.get(point));
       const passed = result !== undefined && meets(expectation, written, result.out);
       const expected = showExpectation(expectation);
-      const actual = result ? showResult(result.out, draft.point.unit) : 'nothing, as the sample gives no raw value for it';
-      const trace = result?.trace ?? 'no raw value';
+      const actual = result ? showResult(result.out, draft.point.unit) : 'nothing: the sample gives no value for this point';
+      const trace =
+        result?.trace ?? 'no raw value: nothing readable was given at its address, or when or missing: keep let nothing through';
       if (!passed) {
         const message = `sample ${name}: ${point} should be ${expected} and is ${actual}`;
         problems.add(path, 'value', { rule: 'sample-failed', message, ...(result && { hint: `because ${trace}` }) });
