@@ -78,6 +78,7 @@ describe('what answers is no broker of AMQP 1.0', () => {
     await expect(attempt({ url: `amqp://localhost:${port}`, sasl: 'anonymous' })).rejects.toMatchObject({
       code: 'hub-refused',
       retry: 'with-backoff',
+      hint: expect.stringContaining('amqps://'),
     });
   });
 

@@ -108,7 +108,7 @@ function openAmqp(socket: Socket, endpoint: Endpoint, options: WireOptions, sign
       socket.on('error', () => {});
       const dumb = performance.now() - heardMs >= idleTimeoutMs;
       if (dumb) say(opened ? idle(at, idleTimeoutMs) : silent(at, idleTimeoutMs));
-      else say(lostBy(at, error, opened));
+      else say(lostBy(endpoint, error, opened));
       socket.destroy();
     });
     // Each link answers for itself; without a listener here the library throws what no link took.
@@ -119,7 +119,7 @@ function openAmqp(socket: Socket, endpoint: Endpoint, options: WireOptions, sign
       settled();
       // The library knows "end" and "error" only; it would keep its heartbeat timers.
       socket.emit('end');
-      const error = reason ?? (ending ? over(at) : lostBy(at, undefined, opened));
+      const error = reason ?? (ending ? over(at) : lostBy(endpoint, undefined, opened));
       if (!opened) {
         reject(error);
         return;
@@ -229,12 +229,13 @@ function closedBy(at: string, error: unknown): NotConnectedError {
   return new NotConnectedError('hub-closed', text, { retry });
 }
 
-function lostBy(at: string, error: unknown, opened: boolean): NotConnectedError {
+function lostBy({ place, tls }: Endpoint, error: unknown, opened: boolean): NotConnectedError {
+  const at = addressOf(place);
   const { code, message } = (error ?? {}) as { code?: string; message?: string };
   if (!opened) {
     return new NotConnectedError('hub-refused', `${at} closed the connection before it was open${code ? ` (${code})` : ''}.`, {
       retry,
-      hint: 'Is AMQP 1.0 switched on there? RabbitMQ 3 needs the plugin rabbitmq_amqp1_0, and drops a client that does not log in.',
+      hint: `${tls ? '' : 'A port for TLS looks like this: then write amqps:// in url. '}Is AMQP 1.0 switched on there? RabbitMQ 3 needs the plugin rabbitmq_amqp1_0, and drops a client that does not log in.`,
       cause: error,
     });
   }

@@ -34,7 +34,7 @@ export function noConnack(reason: unknown, { endpoint, place, clientId, timeoutM
   if (typeof code === 'string' && !cut) return unreachable(reason, place, Date.now());
   return new NotConnectedError('hub-hung-up', `${at} closed the connection without an answer to CONNECT.`, {
     retry: 'with-backoff',
-    hint: 'It may speak another protocol, or refuse this address or client.',
+    hint: `${endpoint.tls ? '' : `A port for TLS looks like this: then write ${endpoint.protocol}s:// in url. `}It may speak another protocol, or refuse this address or client.`,
     cause: reason,
   });
 }

@@ -173,7 +173,11 @@ describe('versions', () => {
 
   test('a broker in trouble refuses both, and is not remembered as old', async () => {
     const peer = await peerOf({ connack: 'close' });
-    expect(await refusalOf(sessionWith(peer.port))).toMatchObject({ code: 'hub-hung-up', retry: 'with-backoff' });
+    expect(await refusalOf(sessionWith(peer.port))).toMatchObject({
+      code: 'hub-hung-up',
+      retry: 'with-backoff',
+      hint: expect.stringContaining('mqtts://'),
+    });
     peer.script.connack = {};
     await sessionWith(peer.port);
     expect(peer.connects.map(({ protocolVersion }) => protocolVersion)).toEqual([5, 4, 5]);
