@@ -30,6 +30,8 @@ export interface PeerContext {
   sendsToo(address: string, but: ListenerPeer): boolean;
   /** A link of this machine was ended; the machine was told the same. */
   refusedLink(address: string, user: string | undefined, why: string): void;
+  /** It said something and left, or was too slow, before it had opened a connection. */
+  neverOpened(): void;
   gone(peer: ListenerPeer): void;
 }
 
@@ -123,8 +125,14 @@ export class ListenerPeer {
       clearTimeout(late);
       this.#end();
     };
+    let opened = false;
     connection.on('connection_open', () => {
       clearTimeout(late);
+      opened = true;
+    });
+    // A port check says nothing.
+    this.#socket.once('close', () => {
+      if (!opened && this.#socket.bytesRead > 0) this.#context.neverOpened();
     });
     // A machine that says goodbye is not a fault; one that is cut off is.
     connection.on('connection_close', over);

@@ -119,10 +119,13 @@ describe.skipIf(!proton.ok)(titled('a machine written with Qpid Proton', proton)
 
   test('without a login is refused unless the mapping lets it in', async () => {
     {
-      await using _watching = await watch(listen(), { points: [speed], secrets });
+      const { log, warnings } = noting();
+      await using _watching = await watch(listen(), { points: [speed], secrets, log });
       const machine = send('json', { mechs: 'ANONYMOUS' });
       await machine.exited;
       expect(machine.output()).not.toMatch(/^open/m);
+      await eventually(() => warnings.length === 1);
+      expect(warnings).toMatchObject([{ message: 'a machine left before it had logged in', hint: expect.stringContaining('SASL PLAIN') }]);
     }
     await using watching = await watch(listen({ users: {}, anonymous: true }), { points: [speed], secrets });
     const machine = send('json', { mechs: 'ANONYMOUS' });
@@ -132,13 +135,7 @@ describe.skipIf(!proton.ok)(titled('a machine written with Qpid Proton', proton)
   });
 
   test('that sends to an address of nobody is told so, and so is who reads the log', async () => {
-    const warnings: object[] = [];
-    const log = {
-      debug() {},
-      info() {},
-      warn: (fields: object, message: string) => void warnings.push({ ...fields, message }),
-      error() {},
-    };
+    const { log, warnings } = noting();
     await using _watching = await watch(listen(), { points: [speed], secrets, log });
     const machine = send('json', login, 'press/nonsense');
     await machine.exited;
@@ -205,6 +202,12 @@ describe.skipIf(!proton.ok)(titled('a machine written with Qpid Proton', proton)
     expect(watching.samples.at(-1)!.status).toBe('Good');
   });
 });
+
+function noting() {
+  const warnings: object[] = [];
+  const log = { debug() {}, info() {}, warn: (fields: object, message: string) => void warnings.push({ ...fields, message }), error() {} };
+  return { log, warnings };
+}
 
 describe('several machines on one port', () => {
   test('are told apart by their users', async () => {

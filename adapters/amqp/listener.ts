@@ -159,6 +159,7 @@ export class Listener implements Endpoint {
       socket.destroy();
       return;
     }
+    let refused = false;
     const peer = new ListenerPeer(socket, {
       containerId: this.#settings.containerId ?? 'dragoman',
       idleTimeoutMs: this.#settings.idleTimeout,
@@ -169,6 +170,7 @@ export class Listener implements Endpoint {
         certificateName: certificateName(socket, (name) => this.#mayLogIn(name)),
         anonymous: [...this.#admissions].some(({ anonymous }) => anonymous),
         refused: (user) => {
+          refused = true;
           this.counters.refusedLogins++;
           this.#note(`${socket.remoteAddress}`, 'refused a login', { user, reason: this.#whyNot(user) });
           // rhea would let it try again on the same connection, for ever.
@@ -181,6 +183,12 @@ export class Listener implements Endpoint {
         const hint = 'Write this address at a point, with the user that sends, or under listen.addresses';
         const ours = !this.#wanted(address, user);
         this.#note(`${socket.remoteAddress}`, 'refused what a machine sends', { address, user, reason, ...(ours && { hint }) });
+      },
+      neverOpened: () => {
+        if (refused || this.#isGone) return;
+        const reason = 'it speaks no AMQP 1.0 that this port understands, or offers no login that is allowed here';
+        const hint = 'Check its login (SASL PLAIN with a user of listen.users), TLS on both sides, and that it is not AMQP 0-9-1';
+        this.#note(`${socket.remoteAddress}`, 'a machine left before it had logged in', { reason, hint });
       },
       gone: (each) => void this.#peers.delete(each),
     });
