@@ -29,9 +29,11 @@ export class Destination implements AsyncDisposable {
   readonly #link: HubLink;
   readonly #cursor: OutboxCursor;
   readonly #forwarder: Forwarder;
+  readonly #sayUnselected: () => void;
 
-  private constructor(config: DestinationConfig, link: HubLink, cursor: OutboxCursor, forwarder: Forwarder) {
+  private constructor(config: DestinationConfig, link: HubLink, cursor: OutboxCursor, forwarder: Forwarder, sayUnselected: () => void) {
     this.config = config;
+    this.#sayUnselected = sayUnselected;
     this.#link = link;
     this.#cursor = cursor;
     this.#forwarder = forwarder;
@@ -60,14 +62,21 @@ export class Destination implements AsyncDisposable {
       keepRefused: (message: HubMessage, reason) => letters.keep(message, reason),
       ...(config.pace !== undefined && { pace: new Pace(config.pace) }),
     });
-    return new Destination(config, link, cursor, forwarder);
+    const sayUnselected = (): void => {
+      if (!config.select || whole.plant.machines().length === 0 || context.plant.machines().length > 0) return;
+      const hint = 'Compare it with equipment:, path: and points: of the mapping files; ** stands for any number of levels of a path.';
+      log.warn({ select: config.select, hint }, 'no machine of the mappings is in select, so this destination gets no readings');
+    };
+    return new Destination(config, link, cursor, forwarder, sayUnselected);
   }
 
   get where(): string {
     return this.#link.where;
   }
 
+  /** To be called when the machines of the mappings are known. */
   start(): void {
+    this.#sayUnselected();
     this.#forwarder.start();
   }
 
