@@ -50,6 +50,8 @@ class HttpConnection implements Connection<HttpAddress> {
   readonly #settings: HttpSettings;
   readonly #patience: Patience;
   readonly #disposed = new AbortController();
+  /** Points that had a sample, by name and address: a reload does not make them wait for their first one again. */
+  readonly #heard = new Set<string>();
   #latePolls = 0;
   #lostSamples = 0;
 
@@ -63,7 +65,7 @@ class HttpConnection implements Connection<HttpAddress> {
   async *observe(points: Points, signal: AbortSignal): AsyncGenerator<SampleBatch> {
     const left = new AbortController();
     const end = AbortSignal.any([signal, this.#disposed.signal, left.signal]);
-    const pages = this.#pages(points);
+    const pages = this.#pages(points, this.#heard);
     const queue = new BatchQueue(Math.max(64, 4 * pages.length));
     let lost: unknown;
     const wake = (): void => queue.wake();
@@ -124,8 +126,8 @@ class HttpConnection implements Connection<HttpAddress> {
     }
   }
 
-  #pages(points: Points): Page[] {
-    return pagesOf(points).map((page) => new Page(page, this.#client, this.#settings.maxBody, this.#patience));
+  #pages(points: Points, heard?: Set<string>): Page[] {
+    return pagesOf(points).map((page) => new Page(page, this.#client, this.#settings.maxBody, this.#patience, heard));
   }
 
   counters(): Readonly<Record<string, number>> {

@@ -38,6 +38,26 @@ describe('what a page can hold', () => {
     expect(batch?.sourceTimesMs?.[0]).toBe(Date.UTC(2026, 10, 24, 8));
   });
 
+  test('that says nothing about a point: it says once what it waits for, and is good when that comes', async () => {
+    machine.set('/v', { v: 1, kind: 'a' });
+    await using connection = await connected(machine.url);
+    const points = [observed('v', '/v', '/v', { when: { '/kind': 'b' } }), observed('w', '/v', '/w', { missing: 'keep' })];
+    const left = new AbortController();
+    const seen: unknown[] = [];
+    for await (const { points: indexes, values, states } of connection.observe(points, left.signal)) {
+      Array.from(indexes).forEach((index, k) => void seen.push([index, values[k] ?? states?.[k]?.reason]));
+      if (seen.length === 2) machine.set('/v', { v: 2, kind: 'b', w: 3 });
+      if (seen.length >= 4) break;
+    }
+    const url = `${machine.url}/v`;
+    expect(seen).toEqual([
+      [0, `no answer of ${url} yet that has /kind = "b"`],
+      [1, `no answer of ${url} yet that has /w`],
+      [0, 2],
+      [1, 3],
+    ]);
+  });
+
   test('the base keeps its path, a path its query', async () => {
     machine.set('/api/v?unit=1', { v: 5 });
     machine.set('/api', { v: 6 });

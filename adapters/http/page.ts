@@ -1,8 +1,9 @@
 import { type BackoffOptions, backoff } from '../../model/backoff.ts';
 import type { SampleBatch, SampleState } from '../../model/sample.ts';
 import type { ObservedPoint } from '../contract.ts';
-import type { BodyFormat, Message, MessageReader, Tree } from '../payload/contract.ts';
+import type { BodyFormat, Message, MessageReader, MessageSamples, Tree } from '../payload/contract.ts';
 import { messageReader } from '../payload/reader.ts';
+import { waitingState } from '../payload/states.ts';
 import { UndecodableError } from '../payload/undecodable.ts';
 import type { HttpAddress } from './address.ts';
 import type { Answer, HttpClient } from './client.ts';
@@ -19,13 +20,13 @@ export const fieldPatience: Patience = {
 export interface PagePoints {
   readonly path: string;
   readonly everyMs: number;
-  readonly points: readonly { readonly index: number; readonly address: HttpAddress }[];
+  readonly points: readonly { readonly index: number; readonly name: string; readonly address: HttpAddress }[];
 }
 
 /** Points of one path and one interval share a request. */
 export function pagesOf(points: readonly ObservedPoint<HttpAddress>[]): readonly PagePoints[] {
   const pages = Map.groupBy(
-    points.map(({ address, everyMs }, index) => ({ index, address, everyMs })),
+    points.map(({ name, address, everyMs }, index) => ({ index, name, address, everyMs })),
     ({ address, everyMs }) => `${everyMs} ${address.path}`,
   );
   return [...pages.values()].map((members) => ({ path: members[0]!.address.path, everyMs: members[0]!.everyMs, points: members }));
@@ -42,7 +43,11 @@ const accepts: Readonly<Record<BodyFormat, string>> = {
 /** One page that is asked again and again: its validators, its failures, its next time. */
 export class Page {
   readonly path: string;
+  readonly #points: PagePoints['points'];
   readonly #indexes: readonly number[];
+  /** Points that had a sample on this connection, by name and address. */
+  readonly #heard: Set<string>;
+  readonly #keys: readonly string[];
   readonly #reader: MessageReader;
   readonly #client: HttpClient;
   readonly #accept: string;
@@ -53,7 +58,10 @@ export class Page {
   waitMs: number;
   failing = false;
 
-  constructor({ path, everyMs, points }: PagePoints, client: HttpClient, maxBody: number, patience: Patience) {
+  constructor({ path, everyMs, points }: PagePoints, client: HttpClient, maxBody: number, patience: Patience, heard = new Set<string>()) {
+    this.#points = points;
+    this.#heard = heard;
+    this.#keys = points.map(({ name, address }) => JSON.stringify([name, address], exactly));
     this.path = path;
     this.#client = client;
     this.#everyMs = everyMs;
@@ -102,6 +110,7 @@ export class Page {
     const message: Message = { body, property: (name) => headerOf(headers, name), receivedMs };
     try {
       const samples = this.#reader.read(message);
+      this.#tellUnheard(samples, String(url), receivedMs);
       this.#validators = validatorsOf(headers);
       return { receivedMs, ...samples };
     } catch (error) {
@@ -110,7 +119,25 @@ export class Page {
     }
   }
 
+  /** A point that an answer says nothing about (`when`, `missing: keep`) and that has nothing yet says what it waits for, once. */
+  #tellUnheard(samples: MessageSamples, url: string, receivedMs: number): void {
+    if (this.#keys.every((key) => this.#heard.has(key))) return;
+    const there = new Set(samples.points);
+    for (const [at, { index, address }] of this.#points.entries()) {
+      if (!this.#heard.has(this.#keys[at]!) && !there.has(index)) {
+        samples.points.push(index);
+        samples.values.push(undefined);
+        samples.states.push(waitingState(url, address.payload, 'answer of'));
+        samples.types.push(undefined);
+        samples.sourceTimesMs.push(receivedMs);
+        samples.sourceTicks.push(0);
+      }
+      this.#heard.add(this.#keys[at]!);
+    }
+  }
+
   #bad(state: SampleState): SampleBatch {
+    for (const key of this.#keys) this.#heard.add(key);
     return {
       receivedMs: Date.now(),
       points: this.#indexes,
@@ -124,6 +151,8 @@ export class Page {
 function validatorsOf({ etag, 'last-modified': lastModified }: Answer['headers']): Readonly<Record<string, string>> {
   return { ...(etag !== undefined && { 'if-none-match': etag }), ...(lastModified !== undefined && { 'if-modified-since': lastModified }) };
 }
+
+const exactly = (_key: string, value: unknown): unknown => (typeof value === 'bigint' ? `${value}n` : value);
 
 const dates = new Set(['date', 'last-modified', 'expires']);
 

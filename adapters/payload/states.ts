@@ -67,9 +67,13 @@ export const doubtfulTime: SampleState = {
 };
 
 /** Nothing came yet that a point of this address could take: on which topic or queue, and what a message must carry. */
-export function waitingState(where: string, { when = [], keep, shown }: Pick<PayloadAddress, 'when' | 'keep' | 'shown'>): SampleState {
+export function waitingState(
+  where: string,
+  { when = [], keep, shown }: Pick<PayloadAddress, 'when' | 'keep' | 'shown'>,
+  what = 'message on',
+): SampleState {
   const tests = when.map(({ place, values }) => `${showPlace(place)} = ${values.map((value) => showNode(value)).join(' or ')}`);
   const carried = [...tests, ...(keep ? [shown] : [])].join(' and ');
-  const reason = `no message on ${where} yet${carried === '' ? '' : ` that has ${carried}`}`;
+  const reason = `no ${what} ${where} yet${carried === '' ? '' : ` that has ${carried}`}`;
   return { status: statuses.BadWaitingForInitialData, reason };
 }
