@@ -82,7 +82,11 @@ describe('says where and what', () => {
       'hub: { kind: file, folder: ./b, select: { prority: alarm } }\n',
       /prority is not a key of select \(did you mean priority\?\)$/,
     ],
-    ['a word of a selection', 'hub: { kind: file, folder: ./b, select: { priority: high } }\n', /hub\.select\.priority: /],
+    [
+      'a word of a selection',
+      'hub: { kind: file, folder: ./b, select: { priority: high } }\n',
+      /hub\.select\.priority: one of command-result, alarm, state, telemetry, bulk, or a list of them$/,
+    ],
     [
       'the type of a setting',
       'hub: { kind: file, folder: ./b, pace: 100/s }\n',

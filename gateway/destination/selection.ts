@@ -17,7 +17,9 @@ export const Selection = z.strictObject({
   points: patterns.optional().describe('Names of points'),
   messages: patterns.optional().describe('Names of messages, as telemetry: of the mapping gives them'),
   priority: z
-    .union([z.enum(priorities).transform((one) => [one]), z.array(z.enum(priorities)).min(1)])
+    .union([z.enum(priorities).transform((one) => [one]), z.array(z.enum(priorities)).min(1)], {
+      error: `one of ${priorities.join(', ')}, or a list of them`,
+    })
     .optional()
     .describe('Priorities, as telemetry: of the mapping gives them'),
 });
