@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import type { Adapter, Log } from '../adapters/contract.ts';
 import type { HubSession } from '../hub-client/contract.ts';
-import type { Plant } from '../model/plant.ts';
 import type { AuditEntry, AuditRecord } from './audit/entry.ts';
 import { exportEntries } from './audit/export.ts';
 import { AuditLog } from './audit/log.ts';
@@ -21,7 +20,7 @@ import { Remote } from './remote.ts';
 import { addShadowMethods } from './shadow/methods.ts';
 import { reportedShadow } from './shadow/reported.ts';
 import { type ShadowHost, ShadowService } from './shadow/service.ts';
-import type { MachineState } from './twin/plant-summary.ts';
+import type { MachineState, MachineTally } from './twin/plant-summary.ts';
 
 export interface ControlRoomParts {
   readonly dataFolder: string;
@@ -33,7 +32,7 @@ export interface ControlRoomParts {
   readonly configuration: ConfigurationService;
   readonly adapters: readonly Adapter[];
   readonly origin: EventOrigin;
-  readonly plant: Plant;
+  readonly tallies: () => readonly MachineTally[];
   readonly targets: WriteTargets;
   readonly stateOf: (equipment: string) => MachineState | undefined;
   readonly identity: () => Readonly<Record<string, unknown>>;
@@ -54,10 +53,10 @@ export class ControlRoom implements AsyncDisposable {
   readonly #running: Promise<unknown>[] = [];
 
   private constructor(parts: ControlRoomParts, audit: AuditLog, writes: WritePath, shadow: (changed: () => void) => ShadowService) {
-    const { dataFolder, log, methods, configuration, plant, stateOf, identity } = parts;
+    const { dataFolder, log, methods, configuration, tallies, stateOf, identity } = parts;
     this.audit = audit;
     this.writes = writes;
-    this.remote = new Remote({ folder: dataFolder, log, methods, configuration, plant, stateOf, identity });
+    this.remote = new Remote({ folder: dataFolder, log, methods, configuration, tallies, stateOf, identity });
     this.#shadow = shadow(() => this.remote.twin.report('shadow', reportedShadow(this.#shadow)));
     addConfigurationMethods(methods, configuration);
     addShadowMethods(methods, this.#shadow);

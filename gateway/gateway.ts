@@ -121,7 +121,7 @@ export class Gateway implements AsyncDisposable {
       configuration,
       adapters,
       origin,
-      plant: this.plant,
+      tallies: () => [...this.#runners.values()].flatMap(({ machines }) => machines.map((machine) => machine.tally())),
       targets: writeTargets(() => this.#runners.values()),
       stateOf: (id) => this.#runnerOf(id)?.state(),
       identity: () => this.identity(),

@@ -6,6 +6,7 @@ import { Losses } from './losses.ts';
 import type { GapRecord } from './outbox/contract.ts';
 import { Pipeline, type PipelineCounters, type ReadingSink, systemClock } from './pipeline.ts';
 import { type EventSink, TelemetryBuilder } from './telemetry-builder.ts';
+import type { MachineTally } from './twin/plant-summary.ts';
 
 export interface MachineContext {
   readonly origin: EventOrigin;
@@ -50,6 +51,10 @@ export class Machine {
   /** Points, those that made themselves known included, patterns not. */
   get points(): CompiledEquipment['points'] {
     return this.#pipeline.states.points.filter(({ pattern }) => !pattern);
+  }
+
+  tally(): MachineTally {
+    return { id: this.equipment.id, ...this.#pipeline.states.count() };
   }
 
   /** Readings collected and not yet in the outbox. */

@@ -120,6 +120,18 @@ export class PointStates {
     this.reportedMono[index] = before.reportedMono[old]!;
   }
 
+  /** How many points have which quality; one without any reading counts as bad. */
+  count(): { points: number; good: number; uncertain: number; bad: number } {
+    const counts = { points: 0, good: 0, uncertain: 0, bad: 0 };
+    for (let index = 0; index < this.qualities.length; index++) {
+      // Patterns are no points.
+      if (this.staleAfterMs[index] === patternsNeverSpeak) continue;
+      counts.points++;
+      counts[this.qualities[index] ?? 'bad']++;
+    }
+    return counts;
+  }
+
   /** The latest reading of each point that has one, as objects for people. */
   readings(): Reading[] {
     return this.points.flatMap((_, index) => this.reading(index) ?? []);

@@ -1,13 +1,12 @@
 import type { Log } from '../adapters/contract.ts';
 import type { CloudMessage, HubSession } from '../hub-client/contract.ts';
-import type { Plant } from '../model/plant.ts';
 import { type DesiredAnswer, RemoteConfiguration } from './configuration/remote.ts';
 import { reportedConfiguration } from './configuration/reported.ts';
 import { type ConfigurationSection, configurationApplier, configurationSections } from './configuration/sections.ts';
 import type { ConfigurationService } from './configuration/service.ts';
 import type { Methods } from './methods/methods.ts';
 import { TwinAgent } from './twin/agent.ts';
-import { type MachineState, reportPlant } from './twin/plant-summary.ts';
+import { type MachineState, type MachineTally, reportPlant } from './twin/plant-summary.ts';
 
 export interface RemoteParts {
   /** Data folder: the last known twin is kept there. */
@@ -15,7 +14,7 @@ export interface RemoteParts {
   readonly log: Log;
   readonly methods: Methods;
   readonly configuration: ConfigurationService;
-  readonly plant: Plant;
+  readonly tallies: () => readonly MachineTally[];
   /** How the connection of a machine is; undefined for one that is gone. */
   readonly stateOf: (equipment: string) => MachineState | undefined;
   /** Who this gateway is; reported once. */
@@ -43,11 +42,11 @@ export class Remote implements AsyncDisposable {
 
   /** Call when the gateway runs: says who it is. */
   start(): void {
-    const { configuration, identity, plant, stateOf } = this.#parts;
+    const { configuration, identity, tallies, stateOf } = this.#parts;
     this.twin.report('gateway', identity());
     this.#reportConfiguration();
     this.#commits = configuration.store.onCommit(() => this.#reportConfiguration());
-    this.#plantReports = reportPlant(this.twin, plant, stateOf);
+    this.#plantReports = reportPlant(this.twin, tallies, stateOf);
   }
 
   /** A session with the hub was opened; one without a way back is none of our business. */

@@ -1,9 +1,7 @@
 import { TwinAgent } from '../../gateway/twin/agent.ts';
-import { reportPlant } from '../../gateway/twin/plant-summary.ts';
+import { type MachineTally, reportPlant } from '../../gateway/twin/plant-summary.ts';
 import { MemoryHub } from '../../gateway/twin/testing/memory-hub.ts';
 import { listLog } from '../../gateway/twin/testing/support.ts';
-import type { Plant, PlantMachine } from '../../model/plant.ts';
-import type { Reading } from '../../model/reading.ts';
 import { sectionSize } from '../../twin/limits.ts';
 
 /**
@@ -13,42 +11,18 @@ import { sectionSize } from '../../twin/limits.ts';
 const [mode = 'nothing', folder = '', warmMs = '1000', windowMs = '5000'] = process.argv.slice(2);
 const [machines, pointsEach, slices] = [20, 500, 10];
 
-const names = Array.from({ length: pointsEach }, (_, n) => `point_${n}`);
 const values = Array.from({ length: machines }, () => new Float64Array(pointsEach));
 const qualities = Array.from({ length: machines }, () => new Uint8Array(pointsEach));
-const described: readonly PlantMachine[] = values.map((_, m) => ({
-  id: `machine-${m}`,
-  path: 'candyco/leeds',
-  description: undefined,
-  points: names.map((name) => ({ name, unit: 'Cel', type: 'float64', description: undefined })),
-}));
-const at = new Map(described.map(({ id }, m) => [id, m]));
-/** As the gateway's: made anew for each who asks. */
-const plant: Plant = {
-  machines: () => described.map((machine) => ({ ...machine, points: machine.points.map((point) => ({ ...point })) })),
-  latest(equipment) {
-    const m = at.get(equipment) ?? 0;
-    const now = Date.now();
-    return names.map((point, p): Reading => {
-      const good = qualities[m]![p] === 0;
-      return {
-        point,
-        quality: good ? 'good' : 'bad',
-        status: good ? 'Good' : 'BadTimeout',
-        value: values[m]![p]!,
-        unit: 'Cel',
-        sourceTimeMs: now,
-        receivedMs: now,
-      };
-    });
-  },
-  onChange: () => ({ [Symbol.dispose]() {} }),
-};
+const tallies = (): MachineTally[] =>
+  qualities.map((ofMachine, m) => {
+    const bad = ofMachine.reduce((sum, quality) => sum + quality, 0);
+    return { id: `machine-${m}`, points: pointsEach, good: pointsEach - bad, uncertain: 0, bad };
+  });
 
 const hub = new MemoryHub();
 const agent = new TwinAgent({ folder, log: listLog() });
 if (mode !== 'nothing') await agent.attach(hub.connect());
-if (mode === 'summary') reportPlant(agent, plant, () => ({ connected: true }));
+if (mode === 'summary') reportPlant(agent, tallies, () => ({ connected: true }));
 
 const reportedOf: Readonly<Record<string, number>> = { nothing: 0, summary: 0, 'a thousand': 50, 'each point': pointsEach };
 const reported = reportedOf[mode] ?? 0;

@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { tempFolder } from '../../test/support/temp.ts';
@@ -41,6 +41,29 @@ test('a hundred refusals at once are all kept, and those that come and go meanwh
   const kept = await listDeadLetters(folder.path);
   expect(kept).toHaveLength(200);
   expect(kept.slice(-100).map(({ id }) => id)).toEqual(Array.from({ length: 100 }, (_, n) => `n-${n}`));
+});
+
+test('letters of a former life are counted, and those that somebody removed meanwhile do no harm', async () => {
+  using folder = tempFolder();
+  const former = new DeadLetters(folder.path, 'hub');
+  for (let n = 0; n < 150; n++) await former.keep(message(`old-${n}`), 'no');
+  const letters = new DeadLetters(folder.path, 'hub');
+  await letters.keep(message('new-0'), 'no');
+  rmSync(join(folder.path, 'hub'), { recursive: true });
+  for (let n = 1; n < 120; n++) await letters.keep(message(`new-${n}`), 'no');
+  const kept = await listDeadLetters(folder.path);
+  expect(kept).toHaveLength(119);
+  expect(kept.at(-1)?.id).toBe('new-119');
+});
+
+test('a hub that refuses faster than the disk takes does not fill the memory: of what waits, the newest is kept', async () => {
+  using folder = tempFolder();
+  const letters = new DeadLetters(folder.path, 'hub');
+  const body = new Uint8Array(256 * 1024);
+  await Promise.all(Array.from({ length: 300 }, (_, n) => letters.keep(message(`m-${n}`, body), 'no')));
+  const kept = await listDeadLetters(folder.path);
+  // The one that was being written, and as many as may wait.
+  expect(kept.map(({ id }) => id)).toEqual(['m-0', ...Array.from({ length: 16 }, (_, n) => `m-${284 + n}`)]);
 });
 
 test('none were kept where there is no folder', async () => {

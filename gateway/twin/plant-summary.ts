@@ -1,5 +1,4 @@
 import type { TwinObject } from '../../hub-client/contract.ts';
-import type { Plant, PlantMachine } from '../../model/plant.ts';
 import { sectionSize } from '../../twin/limits.ts';
 import type { TwinAgent } from './agent.ts';
 
@@ -15,26 +14,34 @@ const longestReason = 160;
 const longestId = 128;
 
 /** Counts of one machine or of all. A point without any reading yet counts as bad. What is 0 is left out, of `uncertain` and `bad`. */
-interface Counts {
+export interface Counts {
   points: number;
   good: number;
   uncertain: number;
   bad: number;
 }
 
+/** How many points of one machine are how. Counted anew each second: making one must not cost an object for each point. */
+export interface MachineTally extends Readonly<Counts> {
+  readonly id: string;
+}
+
 /**
  * The plant in the few words that a twin has room for: sums over all machines, and below `each` the machines, those in trouble first,
  * as many as fit into `maxBytes`; `unlisted` says how many do not. Values are telemetry, not twin: the summary changes when quality does.
  */
-export function plantSummary(plant: Plant, stateOf: (equipment: string) => MachineState | undefined, maxBytes = summaryBytes): TwinObject {
+export function plantSummary(
+  tallies: readonly MachineTally[],
+  stateOf: (equipment: string) => MachineState | undefined,
+  maxBytes = summaryBytes,
+): TwinObject {
   const sum: Counts = { points: 0, good: 0, uncertain: 0, bad: 0 };
   let connected = 0;
-  const lines = plant.machines().map((machine) => {
-    const counts = count(machine, plant);
+  const lines = tallies.map(({ id, ...counts }) => {
     for (const key of ['points', 'good', 'uncertain', 'bad'] as const) sum[key] += counts[key];
-    const state = stateOf(machine.id) ?? { connected: counts.good + counts.uncertain > 0 };
+    const state = stateOf(id) ?? { connected: counts.good + counts.uncertain > 0 };
     if (state.connected) connected++;
-    return { id: machine.id, trouble: troubleOf(state, counts), line: { connected: state.connected, ...told(counts), ...reasonOf(state) } };
+    return { id, trouble: troubleOf(state, counts), line: { connected: state.connected, ...told(counts), ...reasonOf(state) } };
   });
   const each: [string, TwinObject][] = [];
   const head = { machines: lines.length, connected, ...told(sum) };
@@ -55,25 +62,17 @@ export function plantSummary(plant: Plant, stateOf: (equipment: string) => Machi
 /** Keeps the summary in `reported.plant`, looked at every `everyMs`; until disposed. */
 export function reportPlant(
   agent: Pick<TwinAgent, 'report'>,
-  plant: Plant,
+  tallies: () => readonly MachineTally[],
   stateOf: (equipment: string) => MachineState | undefined,
   everyMs = 1_000,
 ): Disposable {
-  const timer = setInterval(() => agent.report('plant', plantSummary(plant, stateOf)), everyMs);
+  const timer = setInterval(() => agent.report('plant', plantSummary(tallies(), stateOf)), everyMs);
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
 /** A name as a key of a twin: what no key may hold, and the sign itself, as `%2E`. */
 export function twinKey(name: string): string {
   return name.replace(/[\s.$#%\p{Cc}]/gu, (character) => encodeURIComponent(character).replace('.', '%2E'));
-}
-
-function count(machine: PlantMachine, plant: Plant): Counts {
-  const counts: Counts = { points: machine.points.length, good: 0, uncertain: 0, bad: 0 };
-  const latest = plant.latest(machine.id);
-  for (const { quality } of latest) counts[quality]++;
-  counts.bad += Math.max(0, machine.points.length - latest.length);
-  return counts;
 }
 
 function told({ points, good, uncertain, bad }: Counts): TwinObject {
