@@ -50,9 +50,14 @@ export async function startChildHub(options: ChildHubOptions, signal: AbortSigna
   };
 }
 
+/** The first line that the hub says. */
+type Said =
+  | { readonly ready: true; readonly mqtt: number }
+  | { readonly ready: false; readonly code: string; readonly reason: string; readonly hint?: string };
+
 function ready(child: ChildProcess, signal: AbortSignal): Promise<number> {
   return new Promise((resolve, reject) => {
-    const said: string[] = [];
+    let refused: GatewayError | undefined;
     const abort = (): void => {
       child.kill('SIGTERM');
       reject(new NotConnectedError('hub-stopped', 'the embedded hub was stopped while starting', { retry: 'with-backoff' }));
@@ -60,20 +65,31 @@ function ready(child: ChildProcess, signal: AbortSignal): Promise<number> {
     signal.addEventListener('abort', abort, { once: true });
     const lines = createInterface({ input: child.stdout! });
     lines.on('line', (line) => {
-      const match = /mqtt["=: ]+(\d+)/.exec(line);
-      if (line.includes('ready') && match) {
+      const said = JSON.parse(line) as Said;
+      if (said.ready) {
         signal.removeEventListener('abort', abort);
-        resolve(Number(match[1]));
-      } else said.push(line);
+        resolve(said.mqtt);
+      } else refused = cannotStart(said);
     });
-    child.once('exit', (code) => {
+    // Not `exit`: what it said may still be on its way.
+    child.once('close', (code) => {
       signal.removeEventListener('abort', abort);
+      const hint = 'what it said stands above; "dragoman hub" starts it alone';
       reject(
-        new GatewayError('hub-start', `the embedded hub ended at start with code ${code}${said.length > 0 ? `: ${said.join(' ')}` : ''}`, {
-          retry: 'with-backoff',
-          hint: 'what it said stands above; "dragoman hub" starts it alone',
-        }),
+        refused ?? new GatewayError('hub-start', `the embedded hub ended at start with code ${code}`, { retry: 'with-backoff', hint }),
       );
     });
+  });
+}
+
+/** Whoever runs it alone sets with flags what is a key of `hub:` here. */
+function cannotStart({ code, reason, hint }: Extract<Said, { ready: false }>): GatewayError {
+  const keys = hint?.replace(
+    /--(mqtt|https|amqp|data|policies)\b/g,
+    (_, flag) => `hub.${flag === 'mqtt' ? 'port' : flag} in dragoman.yaml`,
+  );
+  return new GatewayError(code, `the embedded hub does not start: ${reason}`, {
+    retry: 'with-backoff',
+    ...(keys !== undefined && { hint: keys }),
   });
 }

@@ -1,6 +1,7 @@
 import { type AzureSettings, azure } from '../hub-client/azure/definition.ts';
 import type { HubContext, HubSession } from '../hub-client/contract.ts';
-import { startChildHub } from './child-hub.ts';
+import { GatewayError } from '../model/error.ts';
+import { type ChildHub, startChildHub } from './child-hub.ts';
 import type { DestinationConfig, EmbeddedHub } from './destination/settings.ts';
 import { hubKindNamed } from './hub-kinds.ts';
 
@@ -32,17 +33,26 @@ async function openEmbedded(
   const { hubFiles } = await import('../hub/folder.ts');
   const stopping = new AbortController();
   const services = { https, amqp, policies: policies === undefined ? undefined : context.resolve(policies) };
-  let hub = await startChildHub({ folder, port, ...services }, signal);
-  // A hub that crashed is started again, on the port it had, when the forwarder next tries to connect.
-  let alive = true;
-  const watch = (): void => {
-    alive = true;
-    void hub.exited.then(() => {
-      alive = false;
+  let knownPort = port;
+  let hub: ChildHub | undefined;
+  let before = false;
+  // One that ended, or could not start, is started again when the forwarder next tries to connect.
+  const running = async (abort: AbortSignal): Promise<void> => {
+    if (hub || stopping.signal.aborted) return;
+    const started = await startChildHub({ folder, port: knownPort, ...services }, abort);
+    hub = started;
+    knownPort = started.port;
+    void started.exited.then(() => {
+      hub = undefined;
     });
+    createDevice(folder, context.gateway);
+    if (before) context.log.warn({ port: knownPort }, 'the embedded hub had ended and was started again');
+    before = true;
   };
-  watch();
-  createDevice(folder, context.gateway);
+  // The gateway does its work without: the forwarder says what is wrong and goes on trying.
+  await running(signal).catch((error: unknown) => {
+    if (!(error instanceof GatewayError) || signal.aborted) throw error;
+  });
   const settings: AzureSettings = azure.settings.parse({
     connectionString: { env: 'unused' },
     compression,
@@ -52,18 +62,14 @@ async function openEmbedded(
   const secret: HubContext['secret'] = (reference) =>
     'env' in reference ? Promise.resolve(connectionString(folder, context.gateway)) : context.secret(reference);
   return {
-    where: `embedded, localhost:${hub.port}`,
+    where: hub ? `embedded, localhost:${knownPort}` : `embedded, localhost:${knownPort}, does not run yet`,
     async connect(abort) {
-      if (!alive && !stopping.signal.aborted) {
-        hub = await startChildHub({ folder, port: hub.port, ...services }, abort);
-        watch();
-        context.log.warn({ port: hub.port }, 'the embedded hub had ended and was started again');
-      }
+      await running(abort);
       return (await azure.load()).connect(settings, { ...context, secret }, abort);
     },
     async [Symbol.asyncDispose]() {
       stopping.abort();
-      await hub[Symbol.asyncDispose]();
+      await hub?.[Symbol.asyncDispose]();
     },
   };
 }

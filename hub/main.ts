@@ -5,7 +5,8 @@ import { HubError } from './error.ts';
 import { startHub } from './server.ts';
 
 /**
- * The hub as a child process of the gateway or the demo: says `{"ready":true,"mqtt":PORT,…}` on stdout when it listens,
+ * The hub as a child process of the gateway or the demo: says `{"ready":true,"mqtt":PORT,…}` on stdout when it listens, and
+ * `{"ready":false,"code":…,"reason":…,"hint":…}` when it cannot start,
  * and ends on SIGTERM, SIGINT, or when its stdin (a pipe from the parent) closes, so that it never outlives its parent.
  */
 const { values } = parseArgs({
@@ -59,6 +60,6 @@ try {
   process.exit(code);
 } catch (error) {
   if (!(error instanceof HubError)) throw error;
-  log.fatal({ code: error.code, hint: error.hint }, error.message);
+  process.stdout.write(`${JSON.stringify({ ready: false, code: error.code, reason: error.message, hint: error.hint })}\n`);
   process.exit(1);
 }
