@@ -74,6 +74,10 @@ export interface StoreAndForward {
 /** One thing wrong in a manifest. `path` is a JSON path: `modulesContent.$edgeAgent['properties.desired'].modules.filter.settings.image`. */
 export interface ManifestProblem extends Omit<Problem, 'file' | 'line' | 'column'> {
   readonly path: string;
+  /** The same, step by step; for whoever knows where in a text that stands. */
+  readonly keys: readonly (string | number)[];
+  /** The key itself is at fault, not what stands behind it. */
+  readonly which?: 'key' | 'value';
   /** Where there is a text. */
   readonly file?: string;
   readonly line?: number;

@@ -1,0 +1,74 @@
+import { readFile } from 'node:fs/promises';
+import { parseYaml } from '../../mappings/yaml/document.ts';
+import type { Problem } from '../../model/problem.ts';
+import type { Manifest, ManifestProblem } from '../contract.ts';
+import { type ManifestOptions, readManifest } from './read-manifest.ts';
+
+export interface ReadFile {
+  readonly manifest?: Manifest;
+  /** With file, line and column. */
+  readonly problems: readonly Problem[];
+}
+
+/** A manifest of this many bytes is none. */
+const mostBytes = 4_000_000;
+
+/** Reads a deployment manifest from a JSON file; all problems with their places. */
+export async function readManifestFile(file: string, options: ManifestOptions = {}): Promise<ReadFile> {
+  const start = { file, line: 1, column: 1, severity: 'error' as const };
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    const message = missing ? 'there is no such file' : `the file cannot be read: ${(error as Error).message}`;
+    return { problems: [{ ...start, rule: 'no-file', message, hint: 'give the path of a deployment manifest' }] };
+  }
+  if (text.length > mostBytes)
+    return { problems: [{ ...start, rule: 'file-too-large', message: `${text.length} characters are no manifest` }] };
+  return readManifestText(file, text, options);
+}
+
+/** The same for a text that is here already; `file` is what problems call it. */
+export function readManifestText(file: string, text: string, options: ManifestOptions = {}): ReadFile {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    return { problems: [syntaxProblem(file, text, error as Error)] };
+  }
+  const { manifest, problems } = readManifest(value, options);
+  if (problems.length === 0) return { ...(manifest && { manifest }), problems: [] };
+  const at = placesIn(file, text);
+  return { ...(manifest && { manifest }), problems: problems.map((problem) => placed(file, problem, at)) };
+}
+
+/** JSON is YAML, and the reader of YAML knows where everything stands. */
+function placesIn(file: string, text: string): (problem: ManifestProblem) => { readonly line: number; readonly column: number } {
+  const [document] = parseYaml(file, text).documents;
+  return ({ keys, which }) => document?.at(keys, which) ?? { line: 1, column: 1 };
+}
+
+function placed(file: string, problem: ManifestProblem, at: ReturnType<typeof placesIn>): Problem {
+  const { severity, rule, message, hint, path } = problem;
+  // Of a place so deep the last steps say most.
+  const where = path.length > 90 ? `…${path.slice(-88)}` : path;
+  return { file, ...at(problem), severity, rule, message: `${message} (${where})`, ...(hint !== undefined && { hint }) };
+}
+
+function syntaxProblem(file: string, text: string, error: Error): Problem {
+  const position = Number(/at position (\d+)/.exec(error.message)?.[1] ?? text.length);
+  const before = text.slice(0, position);
+  const line = before.split('\n').length;
+  const column = position - before.lastIndexOf('\n');
+  const message = `this is not JSON: ${error.message.replace(/ in JSON at position.*| \(line.*/, '')}`;
+  return {
+    file,
+    line,
+    column,
+    severity: 'error',
+    rule: 'json-syntax',
+    message,
+    hint: 'look here and just before: a comma, a quote or a bracket is wrong',
+  };
+}
