@@ -76,6 +76,8 @@ export interface ManifestProblem extends Omit<Problem, 'file' | 'line' | 'column
   readonly path: string;
   /** The same, step by step; for whoever knows where in a text that stands. */
   readonly keys: readonly (string | number)[];
+  /** How many characters within the text there. */
+  readonly inside?: number;
   /** The key itself is at fault, not what stands behind it. */
   readonly which?: 'key' | 'value';
   /** Where there is a text. */

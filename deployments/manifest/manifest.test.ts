@@ -211,6 +211,21 @@ describe('what is refused', () => {
   });
 });
 
+test('a route that cannot be read is refused with the line and column of its mistake', () => {
+  const value = manifest({}, { up: { route: 'FROM /messages/* WHERE temp > 5 INTO $upstream' } });
+  const text = JSON.stringify(value, undefined, 2);
+  const lines = text.split('\n');
+  const line = lines.findIndex((one) => one.includes('temp > 5')) + 1;
+  expect(readManifestText('m.json', text).problems).toEqual([
+    expect.objectContaining({
+      line,
+      column: lines[line - 1]!.indexOf('temp >') + 1,
+      rule: 'route',
+      hint: 'properties are texts: as_number(temp)',
+    }),
+  ]);
+});
+
 test('written and read again it is the same', () => {
   const value = manifest(
     {

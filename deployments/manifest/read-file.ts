@@ -46,7 +46,7 @@ export function readManifestText(file: string, text: string, options: ManifestOp
 /** JSON is YAML, and the reader of YAML knows where everything stands. */
 function placesIn(file: string, text: string): (problem: ManifestProblem) => { readonly line: number; readonly column: number } {
   const [document] = parseYaml(file, text).documents;
-  return ({ keys, which }) => document?.at(keys, which) ?? { line: 1, column: 1 };
+  return ({ keys, which, inside }) => document?.at(keys, which, inside) ?? { line: 1, column: 1 };
 }
 
 function placed(file: string, problem: ManifestProblem, at: ReturnType<typeof placesIn>): Problem {

@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import { isTwinObject } from '../../twin/section.ts';
 import type { RouteSpec, StoreAndForward } from '../contract.ts';
+import { compileRoutes } from '../routes/table.ts';
 import type { Findings, Keys } from './findings.ts';
 import { unknownKeys } from './read-module.ts';
 
@@ -21,7 +23,7 @@ export interface HubSection {
   readonly storeAndForward: StoreAndForward;
 }
 
-/** The desired properties of `$edgeHub`. Whether a route can be read is for the routes to say. */
+/** The desired properties of `$edgeHub`; its routes are compiled to see whether they can be. */
 export function readHub(section: Readonly<Record<string, unknown>>, minor: number, keys: Keys, findings: Findings): HubSection {
   unknownKeys(section, ['schemaVersion', 'routes', 'storeAndForwardConfiguration', 'mqttBroker', '$version', '$metadata'], keys, findings);
   if (section.mqttBroker !== undefined)
@@ -32,10 +34,13 @@ export function readHub(section: Readonly<Record<string, unknown>>, minor: numbe
       undefined,
       'key',
     );
-  return {
-    routes: readRoutes(section.routes ?? {}, minor, [...keys, 'routes'], findings),
-    storeAndForward: readStore(section, keys, findings),
-  };
+  const at = [...keys, 'routes'];
+  const routes = readRoutes(section.routes ?? {}, minor, at, findings);
+  const storeAndForward = readStore(section, keys, findings);
+  const written = isTwinObject(section.routes) ? section.routes : {};
+  const keysOf = ({ name }: RouteSpec): Keys => (typeof written[name] === 'string' ? [...at, name] : [...at, name, 'route']);
+  findings.all.push(...compileRoutes(routes, storeAndForward, keysOf).problems);
+  return { routes, storeAndForward };
 }
 
 function readRoutes(value: unknown, minor: number, keys: Keys, findings: Findings): RouteSpec[] {

@@ -15,13 +15,13 @@ export interface CompiledRoutes {
   readonly problems: readonly ManifestProblem[];
 }
 
-const inManifest: Keys = ['modulesContent', '$edgeHub', 'properties.desired', 'routes'];
+const inManifest = ({ name }: RouteSpec): Keys => ['modulesContent', '$edgeHub', 'properties.desired', 'routes', name];
 
-/** Compiles all routes, or says what is wrong with each that cannot be. `keys` is where they stand. */
+/** Compiles all routes, or says what is wrong with each that cannot be. `keysOf` says where the text of one stands. */
 export function compileRoutes(
   specs: readonly RouteSpec[],
   store: Pick<StoreAndForward, 'timeToLiveSecs'>,
-  keys: Keys = inManifest,
+  keysOf: (spec: RouteSpec) => Keys = inManifest,
 ): CompiledRoutes {
   const routes: Route[] = [];
   const problems: ManifestProblem[] = [];
@@ -31,7 +31,7 @@ export function compileRoutes(
       routes.push({ ...parsed, spec, target: targetOf(spec, parsed.endpoint, store) });
     } catch (error) {
       if (!(error instanceof RouteError)) throw error;
-      problems.push(problemOf(spec, error, [...keys, spec.name]));
+      problems.push(problemOf(spec, error, keysOf(spec)));
     }
   }
   return problems.length > 0 ? { problems } : { table: new CompiledTable(specs, routes), problems };
@@ -55,6 +55,7 @@ function problemOf({ name, route }: RouteSpec, { message, column, hint }: RouteE
     rule: 'route',
     path: jsonPath(keys),
     keys,
+    inside: column - 1,
     message: `route ${name}, column ${column}: ${message} (…${where}…)`,
     ...(hint !== undefined && { hint }),
   };
