@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { registerHubCommands } from '../hub/commands.ts';
 import { GatewayError } from '../model/error.ts';
 import { registerChangeCommands } from './commands/change-commands.ts';
+import { registerDeploymentCommands } from './commands/deployment-commands.ts';
 import { packageVersion } from './version.ts';
 
 /** Runs one command line and resolves with the exit code: 0 what was asked holds, 1 it does not, 2 the call was wrong. */
@@ -253,6 +254,7 @@ function buildProgram(finish: (code: number) => void): Command {
     .action(async (options) => finish(await (await import('./commands/demo.ts')).demo(options)));
 
   registerChangeCommands(program, finish);
+  registerDeploymentCommands(program, finish);
   registerHubCommands(program);
   inheritExit(program);
   return program;

@@ -40,7 +40,10 @@ export function readManifestText(file: string, text: string, options: ManifestOp
   const { manifest, problems } = readManifest(value, options);
   if (problems.length === 0) return { ...(manifest && { manifest }), problems: [] };
   const at = placesIn(file, text);
-  return { ...(manifest && { manifest }), problems: problems.map((problem) => placed(file, problem, at)) };
+  return {
+    ...(manifest && { manifest }),
+    problems: problems.map((problem) => placed(file, problem, at)).sort((a, b) => a.line - b.line || a.column - b.column),
+  };
 }
 
 /** JSON is YAML, and the reader of YAML knows where everything stands. */

@@ -96,6 +96,8 @@ interface AgentSection {
   readonly runtime: RuntimeSpec;
   readonly systemModules: ReadonlyMap<string, ModuleSpec>;
   readonly modules: ReadonlyMap<string, ModuleSpec>;
+  /** Those that cannot be read, too: nothing else is wrong with whoever speaks of them. */
+  readonly names: ReadonlySet<string>;
 }
 
 function readAgent(
@@ -109,7 +111,10 @@ function readAgent(
   const runtime = readRuntime(section.runtime, [...keys, 'runtime'], findings);
   const systemModules = readSystemModules(section.systemModules, [...keys, 'systemModules'], findings, environment);
   const modules = readModules(section.modules ?? {}, [...keys, 'modules'], findings, environment);
-  return { schemaVersion: String(section.schemaVersion), runtime, systemModules, modules };
+  const names = new Set(
+    isTwinObject(section.modules) ? Object.keys(section.modules).filter((name) => (section.modules as TwinObject)[name] !== null) : [],
+  );
+  return { schemaVersion: String(section.schemaVersion), runtime, systemModules, modules, names };
 }
 
 /** The minor version; what is wrong with it is said. */
@@ -227,7 +232,7 @@ function readTwins(
     // As the service counts it; a manifest that comes in a file is held to the same.
     const refusal = checkSection(withoutNulls(found.section), 'desired');
     if (refusal) findings.error(found.keys, 'twin-limit', `${name}: ${refusal.path === '' ? '' : `${refusal.path}: `}${refusal.message}`);
-    if (agent && !agent.modules.has(name))
+    if (agent && !agent.names.has(name))
       findings.warn(
         [...keys, name],
         'unknown-module',
@@ -241,9 +246,9 @@ function readTwins(
 }
 
 const suggestionFor = (name: string, agent: AgentSection): string =>
-  agent.modules.size === 0
+  agent.names.size === 0
     ? 'the deployment has no modules'
-    : `modules: ${[...agent.modules.keys()].slice(0, 10).join(', ')}; it is kept for a module "${name}" of another deployment`;
+    : `modules: ${[...agent.names].slice(0, 10).join(', ')}; it is kept for a module "${name}" of another deployment`;
 
 /** Null takes a key out of a twin. */
 function withoutNulls(section: Record<string, unknown>): Record<string, unknown> {
@@ -252,8 +257,8 @@ function withoutNulls(section: Record<string, unknown>): Record<string, unknown>
 
 const named = /\/modules\/([^/*\s"'?]+)/gi;
 
-function checkRoutedModules({ routes }: HubSection, { modules }: AgentSection, keys: Keys, findings: Findings): void {
-  const known = new Set([...modules.keys(), ...builtIn].map((name) => name.toLowerCase()));
+function checkRoutedModules({ routes }: HubSection, { names }: AgentSection, keys: Keys, findings: Findings): void {
+  const known = new Set([...names, ...builtIn].map((name) => name.toLowerCase()));
   for (const { name, route } of routes) {
     const missing = new Set([...route.matchAll(named)].map(([, module]) => module!).filter((module) => !known.has(module.toLowerCase())));
     for (const module of missing)

@@ -1,0 +1,46 @@
+import type { Command } from 'commander';
+
+const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value];
+
+/** `dragoman plan` and `dragoman route …`; each action loads its own modules. */
+export function registerDeploymentCommands(program: Command, finish: (code: number) => void): void {
+  program
+    .command('plan')
+    .summary('check a deployment and show what it would do')
+    .description(
+      'Reads a deployment manifest of IoT Edge, says all that is wrong with it, and prints the steps from nothing to what it asks for.',
+    )
+    .argument('<file>', 'deployment manifest, JSON')
+    .option('--from <file>', 'the manifest that runs now; the steps are from that one to the new one')
+    .option('--json', 'as JSON')
+    .addHelpText('after', '\nExamples:\n  $ dragoman plan deployment.json\n  $ dragoman plan deployment.json --from yesterday.json\n')
+    .action(async (file, options) => finish(await (await import('./plan.ts')).planDeployment(file, options)));
+
+  const route = program
+    .command('route')
+    .summary('check the routes of a deployment and try them')
+    .description('Routes say which messages of which module go where: FROM source WHERE condition INTO sink.');
+
+  route
+    .command('check')
+    .description('Reads the routes of a manifest and says all that is wrong with them.')
+    .argument('<file>', 'deployment manifest, JSON')
+    .option('--json', 'as JSON')
+    .addHelpText('after', '\nExample:\n  $ dragoman route check deployment.json\n')
+    .action(async (file, options) => finish(await (await import('./route.ts')).routeCheck(file, options)));
+
+  route
+    .command('test')
+    .description('Shows where a message would go, and for each route why it does or does not take it. 1 when it would go nowhere.')
+    .argument('<file>', 'deployment manifest, JSON')
+    .requiredOption('--source <path>', 'where it comes from: MODULE, MODULE/OUTPUT, or a whole path such as /messages/*')
+    .option('--property <name=value>', 'an application property (may be repeated)', collect, [])
+    .option('--system <name=value>', 'a system property such as contentType=application/json (may be repeated)', collect, [])
+    .option('--body <text>', 'its body, or @FILE; JSON sets contentType')
+    .option('--json', 'as JSON')
+    .addHelpText(
+      'after',
+      `\nExamples:\n  $ dragoman route test deployment.json --source dragoman/cooker-1 --property equipment=cooker-1\n  $ dragoman route test deployment.json --source score/alarms --body '{"over": 12}'\n`,
+    )
+    .action(async (file, options) => finish(await (await import('./route.ts')).routeTest(file, options)));
+}
