@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { read } from '../../test/support/source-files.ts';
 import { tempFolder } from '../../test/support/temp.ts';
-import { readManifestFile, readManifestText } from './read-file.ts';
+import { readDeployment } from '../read-deployment.ts';
 import { readManifest } from './read-manifest.ts';
+import { readManifestText } from './read-text.ts';
 import { writeManifest } from './write-manifest.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: a manifest is bent in every way here
@@ -197,7 +198,7 @@ describe('what is refused', () => {
     const file = join(folder.path, 'manifest.json');
     const value = manifest({ filter: module({}, { image: 'A B' }) });
     writeFileSync(file, JSON.stringify(value, undefined, 2));
-    const { problems } = await readManifestFile(file);
+    const { problems } = await readDeployment(file);
     const line =
       JSON.stringify(value, undefined, 2)
         .split('\n')
@@ -206,8 +207,8 @@ describe('what is refused', () => {
       expect.objectContaining({ file, line, rule: 'image', message: expect.stringContaining('modules.filter.settings.image)') }),
     ]);
     writeFileSync(file, '{\n  "modulesContent": { "a": 1,, }\n}');
-    expect((await readManifestFile(file)).problems).toEqual([expect.objectContaining({ line: 2, column: 30, rule: 'json-syntax' })]);
-    expect((await readManifestFile(join(folder.path, 'none.json'))).problems).toEqual([expect.objectContaining({ rule: 'no-file' })]);
+    expect((await readDeployment(file)).problems).toEqual([expect.objectContaining({ line: 2, column: 30, rule: 'json-syntax' })]);
+    await expect(readDeployment(join(folder.path, 'none.json'))).rejects.toThrow(/^there is no file /);
   });
 });
 

@@ -68,3 +68,15 @@ test('routes are checked, and a message is shown its way', async () => {
   expect(await runCli(['route', 'test', example, '--source', 'score/alarms', '--json'])).toBe(0);
   expect(JSON.parse(out).targets).toEqual([{ endpoint: { kind: 'upstream' }, priority: 0, timeToLiveSecs: 86_400, route: 'alarmsUp' }]);
 });
+
+test('what was exported for Kubernetes is the same deployment', async () => {
+  expect(await runCli(['export', example, '--to', 'kubernetes', '--id', 'line-3', '--target', "tags.line='3'"])).toBe(0);
+  const file = join(folder.path, 'line-3.yaml');
+  writeFileSync(file, out);
+  expect(out).toContain("targetCondition: tags.line='3'");
+  out = '';
+  expect(await runCli(['plan', file, '--from', example])).toBe(0);
+  expect(out).toContain('  nothing to do\n  = keep     listener, scale, score\n');
+  expect(await runCli(['export', example, '--to', 'helm'])).toBe(2);
+  expect(err).toContain('--to helm: kubernetes and manifest are known');
+});

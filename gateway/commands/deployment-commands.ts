@@ -10,11 +10,25 @@ export function registerDeploymentCommands(program: Command, finish: (code: numb
     .description(
       'Reads a deployment manifest of IoT Edge, says all that is wrong with it, and prints the steps from nothing to what it asks for.',
     )
-    .argument('<file>', 'deployment manifest, JSON')
+    .argument('<file>', 'deployment manifest (JSON), or Deployment of Kubernetes (.yaml)')
     .option('--from <file>', 'the manifest that runs now; the steps are from that one to the new one')
     .option('--json', 'as JSON')
     .addHelpText('after', '\nExamples:\n  $ dragoman plan deployment.json\n  $ dragoman plan deployment.json --from yesterday.json\n')
     .action(async (file, options) => finish(await (await import('./plan.ts')).planDeployment(file, options)));
+
+  program
+    .command('export')
+    .summary('write a deployment in another form')
+    .description(
+      'Writes a deployment as a Deployment with ConfigMaps for Kubernetes (the virtual kubelet of IoT Edge), or as a manifest of IoT Edge.',
+    )
+    .argument('<file>', 'deployment manifest (JSON), or Deployment of Kubernetes (.yaml)')
+    .requiredOption('--to <form>', 'kubernetes or manifest')
+    .option('--id <id>', 'name of the deployment; default: that of the file')
+    .option('--target <condition>', "for which gateways: tags.site='leeds'")
+    .option('--priority <number>', 'the larger one wins', '10')
+    .addHelpText('after', '\nExample:\n  $ dragoman export deployment.json --to kubernetes > deployment.yaml\n')
+    .action(async (file, options) => finish(await (await import('./export.ts')).exportDeployment(file, options)));
 
   const route = program
     .command('route')
@@ -24,7 +38,7 @@ export function registerDeploymentCommands(program: Command, finish: (code: numb
   route
     .command('check')
     .description('Reads the routes of a manifest and says all that is wrong with them.')
-    .argument('<file>', 'deployment manifest, JSON')
+    .argument('<file>', 'deployment manifest (JSON), or Deployment of Kubernetes (.yaml)')
     .option('--json', 'as JSON')
     .addHelpText('after', '\nExample:\n  $ dragoman route check deployment.json\n')
     .action(async (file, options) => finish(await (await import('./route.ts')).routeCheck(file, options)));
@@ -32,7 +46,7 @@ export function registerDeploymentCommands(program: Command, finish: (code: numb
   route
     .command('test')
     .description('Shows where a message would go, and for each route why it does or does not take it. 1 when it would go nowhere.')
-    .argument('<file>', 'deployment manifest, JSON')
+    .argument('<file>', 'deployment manifest (JSON), or Deployment of Kubernetes (.yaml)')
     .requiredOption('--source <path>', 'where it comes from: MODULE, MODULE/OUTPUT, or a whole path such as /messages/*')
     .option('--property <name=value>', 'an application property (may be repeated)', collect, [])
     .option('--system <name=value>', 'a system property such as contentType=application/json (may be repeated)', collect, [])

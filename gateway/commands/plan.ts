@@ -1,13 +1,13 @@
 import type { Manifest, RunningModule } from '../../deployments/contract.ts';
-import { readManifestFile } from '../../deployments/manifest/read-file.ts';
 import { plan } from '../../deployments/plan/plan.ts';
 import { formatPlan } from '../../deployments/plan/text.ts';
+import { readDeployment } from '../../deployments/read-deployment.ts';
 import { formatProblems } from '../../mappings/report.ts';
 
 /** `dragoman plan FILE`: 0 when the manifest can be carried out, 1 when it has errors. */
 export async function planDeployment(file: string, options: { readonly from?: string; readonly json?: boolean }): Promise<number> {
-  const wanted = await readManifestFile(file);
-  const before = options.from === undefined ? undefined : await readManifestFile(options.from);
+  const wanted = await readDeployment(file);
+  const before = options.from === undefined ? undefined : await readDeployment(options.from);
   const problems = [...(before?.problems ?? []), ...wanted.problems];
   const ready = wanted.manifest && (before === undefined || before.manifest);
   const steps = ready ? plan(asRunning(before?.manifest), wanted.manifest!) : undefined;

@@ -1,13 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import type { RoutedMessage } from '../../deployments/contract.ts';
-import { readManifestFile } from '../../deployments/manifest/read-file.ts';
+import { readDeployment } from '../../deployments/read-deployment.ts';
 import { type CompiledTable, compileRoutes, type Explanation, noPriority } from '../../deployments/routes/table.ts';
 import { formatProblems } from '../../mappings/report.ts';
 import { table } from './table.ts';
 
 /** `dragoman route check FILE`: 0 when all routes can be read. */
 export async function routeCheck(file: string, { json }: { readonly json?: boolean }): Promise<number> {
-  const { manifest, problems } = await readManifestFile(file);
+  const { manifest, problems } = await readDeployment(file);
   if (json) process.stdout.write(`${JSON.stringify(problems, undefined, 2)}\n`);
   else {
     if (problems.length > 0) process.stderr.write(`${formatProblems(problems)}\n`);
@@ -28,7 +28,7 @@ export interface RouteTestOptions {
 
 /** `dragoman route test FILE`: 0 when the message goes somewhere, 1 when it does not or the manifest has errors, 2 when it cannot be told. */
 export async function routeTest(file: string, options: RouteTestOptions): Promise<number> {
-  const { manifest, problems } = await readManifestFile(file);
+  const { manifest, problems } = await readDeployment(file);
   if (!manifest) {
     process.stderr.write(`${formatProblems(problems)}\n`);
     return 1;

@@ -1,36 +1,16 @@
-import { readFile } from 'node:fs/promises';
 import { parseYaml } from '../../mappings/yaml/document.ts';
 import type { Problem } from '../../model/problem.ts';
 import type { Manifest, ManifestProblem } from '../contract.ts';
 import { type ManifestOptions, readManifest } from './read-manifest.ts';
 
-export interface ReadFile {
+export interface ReadText {
   readonly manifest?: Manifest;
-  /** With file, line and column. */
+  /** With file, line and column, in the order of the text. */
   readonly problems: readonly Problem[];
 }
 
-/** A manifest of this many bytes is none. */
-const mostBytes = 4_000_000;
-
-/** Reads a deployment manifest from a JSON file; all problems with their places. */
-export async function readManifestFile(file: string, options: ManifestOptions = {}): Promise<ReadFile> {
-  const start = { file, line: 1, column: 1, severity: 'error' as const };
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-    const message = missing ? 'there is no such file' : `the file cannot be read: ${(error as Error).message}`;
-    return { problems: [{ ...start, rule: 'no-file', message, hint: 'give the path of a deployment manifest' }] };
-  }
-  if (text.length > mostBytes)
-    return { problems: [{ ...start, rule: 'file-too-large', message: `${text.length} characters are no manifest` }] };
-  return readManifestText(file, text, options);
-}
-
-/** The same for a text that is here already; `file` is what problems call it. */
-export function readManifestText(file: string, text: string, options: ManifestOptions = {}): ReadFile {
+/** Reads a deployment manifest from its JSON text; `file` is what problems call it. */
+export function readManifestText(file: string, text: string, options: ManifestOptions = {}): ReadText {
   let value: unknown;
   try {
     value = JSON.parse(text);
