@@ -6,9 +6,10 @@ import { placeOf, refusal } from './connect-error.ts';
 import { type Identity, identify, tlsOf } from './credentials.ts';
 import type { AzureSettings } from './definition.ts';
 import { openAssigned } from './dps/assigned.ts';
+import { idOf } from './identity-name.ts';
 import { type Link, openLink } from './link.ts';
 import { percentEncode } from './percent.ts';
-import { deviceResource, expiryOf, renewAfterMs, sasToken } from './sas.ts';
+import { expiryOf, identityResource, renewAfterMs, sasToken } from './sas.ts';
 import { AzureSession } from './session.ts';
 
 const apiVersion = '2021-04-12';
@@ -17,32 +18,60 @@ const soonMs = 30 * 86_400_000;
 /** How long a hub has to close its side. */
 const closeMs = 500;
 
+/** What a session needs of the settings beside who it is. */
+export type SessionSettings = Pick<
+  AzureSettings,
+  'window' | 'maxMessage' | 'compression' | 'ackTimeout' | 'answerTimeout' | 'tokenLifetime' | 'keepAlive' | 'connectTimeout'
+>;
+
 /** Connects as one device. See the contract for what it rejects with. */
 export async function connect(settings: AzureSettings, context: HubContext, signal: AbortSignal): Promise<HubSession> {
-  let opened = await openAs(settings, context, signal);
-  const { identity, link } = opened;
-  warnOfExpiry(identity, context);
-  return new AzureSession(link, {
-    deviceId: identity.deviceId,
+  const reopen = (stop: AbortSignal): Promise<Opened> => openAs(settings, context, stop);
+  const opened = await reopen(signal);
+  warnOfExpiry(opened.identity, context);
+  return sessionOver(opened, reopen, settings, context.log);
+}
+
+/** Connects as an identity whose secrets are open already, such as a module of this device. Rejects as `connect` does. */
+export async function connectAs(
+  identity: Identity,
+  settings: SessionSettings,
+  log: HubContext['log'],
+  signal: AbortSignal,
+): Promise<AzureSession> {
+  const reopen = (stop: AbortSignal): Promise<Opened> => open(identity, settings, stop);
+  return sessionOver(await reopen(signal), reopen, settings, log);
+}
+
+function sessionOver(
+  first: Opened,
+  reopen: (stop: AbortSignal) => Promise<Opened>,
+  settings: SessionSettings,
+  log: HubContext['log'],
+): AzureSession {
+  const { identity } = first;
+  let opened = first;
+  return new AzureSession(first.link, {
+    name: identity,
     at: addressOf(identity),
     window: settings.window,
     maxBodyBytes: settings.maxMessage,
     compression: settings.compression,
     ackTimeoutMs: settings.ackTimeout,
     answerTimeoutMs: settings.answerTimeout,
-    log: context.log,
+    log,
     renewAfterMs: identity.proof.kind === 'sas' ? () => (opened.token?.renewAtMs ?? 0) - performance.now() : undefined,
     // Secrets are read again: a key that was rotated on disk comes into use without a restart.
     reopen: async (stop) => {
-      const fresh = await openAs(settings, context, stop);
-      if (fresh.identity.deviceId !== identity.deviceId || addressOf(fresh.identity) !== addressOf(identity)) {
+      const fresh = await reopen(stop);
+      if (idOf(fresh.identity) !== idOf(identity) || addressOf(fresh.identity) !== addressOf(identity)) {
         await fresh.link.end(closeMs);
         throw moved(identity, fresh.identity);
       }
       opened = fresh;
       return fresh.link;
     },
-    onRenewed: () => context.log.debug({ device: identity.deviceId }, 'hub token renewed'),
+    onRenewed: () => log.debug({ device: idOf(identity) }, 'hub token renewed'),
   });
 }
 
@@ -63,13 +92,13 @@ function moved(before: Identity, after: Identity): NotConnectedError {
   return new NotConnectedError('hub-moved', text, { retry: 'with-backoff' });
 }
 
-async function open(identity: Identity, settings: AzureSettings, signal: AbortSignal): Promise<Opened> {
+async function open(identity: Identity, settings: SessionSettings, signal: AbortSignal): Promise<Opened> {
   const token = tokenFor(identity, settings.tokenLifetime);
   const link = await openLink(
     {
       place: placeOf(identity),
       tls: tlsOf(identity),
-      clientId: identity.deviceId,
+      clientId: idOf(identity),
       username: usernameOf(identity),
       password: token?.text,
       clean: false,
@@ -82,9 +111,9 @@ async function open(identity: Identity, settings: AzureSettings, signal: AbortSi
   return { identity, token, link };
 }
 
-/** `{hub}/{device}/?api-version=…&DeviceClientType=…`: always the hub's name, also through a gateway host; the device id raw. */
-export function usernameOf({ hub, deviceId }: Pick<Identity, 'hub' | 'deviceId'>): string {
-  return `${hub}/${deviceId}/?api-version=${apiVersion}&DeviceClientType=${percentEncode(clientType)}`;
+/** `{hub}/{device}[/{module}]/?api-version=…&DeviceClientType=…`: always the hub's name, also through a gateway host; the ids raw. */
+export function usernameOf(identity: Pick<Identity, 'hub' | 'deviceId' | 'moduleId'>): string {
+  return `${identity.hub}/${idOf(identity)}/?api-version=${apiVersion}&DeviceClientType=${percentEncode(clientType)}`;
 }
 
 interface Token {
@@ -93,12 +122,13 @@ interface Token {
   readonly renewAtMs: number;
 }
 
-function tokenFor({ hub, deviceId, proof }: Identity, lifetimeMs: number): Token | undefined {
+function tokenFor(identity: Identity, lifetimeMs: number): Token | undefined {
+  const { hub, proof } = identity;
   if (proof.kind === 'x509') return undefined;
   const nowMs = Date.now();
   const expiresAtS = expiryOf(nowMs, lifetimeMs);
   return {
-    text: sasToken({ resource: deviceResource(hub, deviceId), key: proof.key, expiresAtS }),
+    text: sasToken({ resource: identityResource(hub, identity), key: proof.key, expiresAtS }),
     renewAtMs: performance.now() + renewAfterMs(expiresAtS * 1000 - nowMs, Math.random()),
   };
 }

@@ -1,9 +1,10 @@
 import { GatewayError, NotConnectedError } from '../../model/error.ts';
 import { addressOf, clockHint, type Place as DeliveryPlace } from '../delivery/unreachable.ts';
 import type { Identity } from './credentials.ts';
+import { idOf } from './identity-name.ts';
 
 /** What an error text needs to know of the place. */
-export type Place = Pick<Identity, 'host' | 'port' | 'deviceId' | 'proof' | 'ca'>;
+export type Place = Pick<Identity, 'host' | 'port' | 'deviceId' | 'moduleId' | 'proof' | 'ca'>;
 
 const words: DeliveryPlace['words'] = {
   usualPort: 'IoT Hub listens on 8883',
@@ -19,7 +20,8 @@ export function placeOf({ host, port, ca, proof }: Place): DeliveryPlace {
 /** A CONNACK other than 0 (MQTT 3.1.1 §3.2.2.3) as the person at the gateway should read it. */
 export function refusal(returnCode: number, place: Place, nowMs: number): GatewayError {
   const at = addressOf(place);
-  const says = (meaning: string): string => `The hub ${at} refused device "${place.deviceId}": ${meaning} (CONNACK ${returnCode}).`;
+  const says = (meaning: string): string =>
+    `The hub ${at} refused ${place.moduleId === undefined ? 'device' : 'module'} "${idOf(place)}": ${meaning} (CONNACK ${returnCode}).`;
   switch (returnCode) {
     case 1:
       return fix('hub-protocol', says('it does not speak MQTT 3.1.1'), 'Is this an IoT Hub? Check host name and port.');
@@ -36,8 +38,9 @@ export function refusal(returnCode: number, place: Place, nowMs: number): Gatewa
   }
 }
 
-function credentialHint({ deviceId, proof }: Place, nowMs: number): string {
-  const device = `Check in this order: the device "${deviceId}" exists in this hub and is enabled`;
+function credentialHint(place: Place, nowMs: number): string {
+  const { proof } = place;
+  const device = `Check in this order: the ${place.moduleId === undefined ? 'device' : 'module'} "${idOf(place)}" exists in this hub and is enabled`;
   if (proof.kind === 'sas') return `${device}; the key is its primary or secondary key, whole; the clock. ${clockHint(nowMs)}`;
   const { subject, validTo, fingerprint } = proof.parsed;
   const thumbprint = fingerprint.replaceAll(':', '');

@@ -16,6 +16,8 @@ export interface Identity {
   readonly host: string;
   readonly port: number;
   readonly deviceId: string;
+  /** Absent for the device itself. */
+  readonly moduleId?: string;
   readonly proof: Proof;
   /** PEM; undefined for the roots that come with Node. */
   readonly ca: string | undefined;

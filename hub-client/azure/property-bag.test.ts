@@ -23,17 +23,17 @@ test.for([
     topic: `${base}&alarm=a%20b%2F%C3%BC%3D1&a%26b=`,
   },
 ])('topic of $rule', ({ given, topic }) => {
-  expect(telemetryEnvelope('gw-1', given).topic).toBe(topic);
+  expect(telemetryEnvelope('devices/gw-1', given).topic).toBe(topic);
 });
 
 test('the device id goes in raw', () => {
-  expect(telemetryEnvelope("a%b:c'(", message).topic).toMatch(/^devices\/a%b:c'\(\/messages\/events\/%24\.mid=/);
+  expect(telemetryEnvelope("devices/a%b:c'(", message).topic).toMatch(/^devices\/a%b:c'\(\/messages\/events\/%24\.mid=/);
 });
 
 test('counts what the hub counts: values of system properties, names and values of the others, in UTF-8', () => {
-  const plain = telemetryEnvelope('gw-1', message).propertyBytes;
+  const plain = telemetryEnvelope('devices/gw-1', message).propertyBytes;
   expect(plain).toBe('m-1application/jsonutf-8iothub-creation-time-utc2026-11-24T08:00:01.250Z'.length);
-  expect(telemetryEnvelope('gw-1', { ...message, properties: { ä: '€' } }).propertyBytes).toBe(plain + 2 + 3);
+  expect(telemetryEnvelope('devices/gw-1', { ...message, properties: { ä: '€' } }).propertyBytes).toBe(plain + 2 + 3);
 });
 
 test.for([
@@ -44,11 +44,11 @@ test.for([
   { rule: 'a property of the hub', given: { ...message, properties: { 'iothub-message-source': 'x' } }, code: 'message-property' },
   { rule: 'a topic that MQTT cannot carry', given: { ...message, properties: { a: 'x'.repeat(65_500) } }, code: 'message-too-large' },
 ])('never sends $rule', ({ given, code }) => {
-  expect(() => telemetryEnvelope('gw-1', given)).toThrow(expect.objectContaining({ code, retry: 'never' }));
+  expect(() => telemetryEnvelope('devices/gw-1', given)).toThrow(expect.objectContaining({ code, retry: 'never' }));
 });
 
 test('the limit of 256 KiB is for everything together, and inclusive', () => {
-  const { propertyBytes } = telemetryEnvelope('gw-1', message);
+  const { propertyBytes } = telemetryEnvelope('devices/gw-1', message);
   checkSize(message, hardLimitBytes - propertyBytes, propertyBytes);
   expect(() => checkSize(message, hardLimitBytes - propertyBytes + 1, propertyBytes)).toThrow(/m-1 has 262145 bytes/);
 });

@@ -14,11 +14,11 @@ export interface Envelope {
 }
 
 /**
- * Topic of one telemetry message: `devices/{id}/messages/events/{bag}`. The bag has, in this order, `$.mid`, `$.ct`, `$.ce`,
- * `iothub-creation-time-utc` and the application properties; names and values percent-encoded, so `$` is `%24`.
+ * Topic of one telemetry message: `{root}/messages/events/{bag}`, where the root is `devices/{id}` or `devices/{id}/modules/{id}`. The bag
+ * has, in this order, `$.mid`, `$.ct`, `$.ce`, `$.on` (the output of a module), `iothub-creation-time-utc` and the application properties; names and values percent-encoded, so `$` is `%24`.
  * Throws GatewayError `never` when the hub would refuse a property.
  */
-export function telemetryEnvelope(deviceId: string, message: HubMessage): Envelope {
+export function telemetryEnvelope(root: string, message: HubMessage, output?: string): Envelope {
   if (!/^[A-Za-z0-9\-:.+%_#*?!(),=@;$']{1,128}$/.test(message.id)) {
     throw poison(
       'message-id',
@@ -29,6 +29,7 @@ export function telemetryEnvelope(deviceId: string, message: HubMessage): Envelo
   bag.system('$.mid', message.id);
   bag.system('$.ct', routable(message.contentType));
   bag.system('$.ce', message.contentEncoding);
+  if (output !== undefined) bag.system('$.on', output);
   bag.application('iothub-creation-time-utc', new Date(message.createdMs).toISOString());
   for (const [name, value] of Object.entries(message.properties ?? {})) {
     // A name of the system set would be read as one; the hub would take a forged message id.
@@ -37,7 +38,7 @@ export function telemetryEnvelope(deviceId: string, message: HubMessage): Envelo
     }
     bag.application(name, value);
   }
-  const topic = `devices/${deviceId}/messages/events/${bag.text}`;
+  const topic = `${root}/messages/events/${bag.text}`;
   if (Buffer.byteLength(topic) > maxTopicBytes) {
     throw poison('message-too-large', `The properties of message ${message.id} make a topic of ${Buffer.byteLength(topic)} bytes`);
   }

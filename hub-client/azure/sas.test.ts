@@ -3,14 +3,18 @@ import { SharedAccessKeyAuthenticationProvider } from 'azure-iot-device';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { percentEncode } from './percent.ts';
-import { decodeKey, deviceResource, expiryOf, renewAfterMs, sasToken } from './sas.ts';
+import { decodeKey, expiryOf, identityResource, renewAfterMs, sasToken } from './sas.ts';
 
 const key = Buffer.from('0123456789abcdef0123456789abcdef');
 
 describe('token', () => {
   test('is the one that openssl signs', () => {
     // printf 'myhub.azure-devices.net%2Fdevices%2Fgw-leeds-1\n1795507200' | openssl dgst -sha256 -hmac 0123…cdef -binary | base64
-    const token = sasToken({ resource: deviceResource('myhub.azure-devices.net', 'gw-leeds-1'), key, expiresAtS: 1_795_507_200 });
+    const token = sasToken({
+      resource: identityResource('myhub.azure-devices.net', { deviceId: 'gw-leeds-1' }),
+      key,
+      expiresAtS: 1_795_507_200,
+    });
     expect(token).toBe(
       `SharedAccessSignature sr=myhub.azure-devices.net%2Fdevices%2Fgw-leeds-1&sig=${encodeURIComponent('CoqaBlHPxtzYDtuwvPLVrlK9u2TFaBMFeTmgaebAaao=')}&se=1795507200`,
     );
@@ -30,7 +34,11 @@ describe('token', () => {
         .split('&')
         .map((field) => field.split(/=(.*)/s).slice(0, 2) as [string, string]),
     );
-    const ours = sasToken({ resource: deviceResource('myhub.azure-devices.net', device), key, expiresAtS: Number(fields.se) });
+    const ours = sasToken({
+      resource: identityResource('myhub.azure-devices.net', { deviceId: device }),
+      key,
+      expiresAtS: Number(fields.se),
+    });
     expect(ours).toBe(`SharedAccessSignature sr=${fields.sr}&sig=${fields.sig}&se=${fields.se}`);
   });
 

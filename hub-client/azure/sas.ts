@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto';
+import { type IdentityName, pathOf } from './identity-name.ts';
 import { percentEncode } from './percent.ts';
 
 export interface TokenClaims {
@@ -23,7 +24,8 @@ export function sasToken({ resource, key, expiresAtS, policy }: TokenClaims): st
   return `SharedAccessSignature sr=${sr}&sig=${percentEncode(signature)}${skn}&se=${expiresAtS}`;
 }
 
-export const deviceResource = (hub: string, device: string): string => `${hub}/devices/${device}`;
+/** What a token of a device or module is for: `{hub}/devices/{device}[/modules/{module}]`. */
+export const identityResource = (hub: string, name: IdentityName): string => `${hub}/${pathOf(name)}`;
 
 /** The last second that a token issued now may be used. The end is cut, not rounded, so that it never outlives its lifetime. */
 export const expiryOf = (nowMs: number, lifetimeMs: number): number => Math.floor((nowMs + lifetimeMs) / 1000);

@@ -4,11 +4,12 @@ import type { HubMessage, HubSession } from '../contract.ts';
 import { type Compression, packed } from '../delivery/compression.ts';
 import { OrderedWindow } from '../delivery/ordered-window.ts';
 import { Control } from './control/control.ts';
+import { type IdentityName, idOf, pathOf } from './identity-name.ts';
 import type { Link } from './link.ts';
 import { checkSize, telemetryEnvelope } from './property-bag.ts';
 
 export interface SessionOptions {
-  readonly deviceId: string;
+  readonly name: IdentityName;
   /** `host:port`, for texts. */
   readonly at: string;
   readonly window: number;
@@ -71,14 +72,19 @@ export class AzureSession implements HubSession {
       probe: () => this.#link?.probe(),
       overdue: (waiting) => this.#finish(this.#unacknowledged(waiting)),
     });
-    const { deviceId, at, answerTimeoutMs, log } = options;
-    this.control = new Control({ deviceId, at, answerTimeoutMs, log, fail: (reason) => this.#finish(reason) });
+    const { name, at, answerTimeoutMs, log } = options;
+    this.control = new Control({ id: idOf(name), root: pathOf(name), at, answerTimeoutMs, log, fail: (reason) => this.#finish(reason) });
     this.#adopt(link);
   }
 
-  async send(message: HubMessage): Promise<void> {
+  send(message: HubMessage): Promise<void> {
+    return this.sendFrom(undefined, message);
+  }
+
+  /** As `send`, from an output of the module that this session is. */
+  async sendFrom(output: string | undefined, message: HubMessage): Promise<void> {
     const { body, contentEncoding } = packed(message.body, message.contentEncoding, this.compression);
-    const { topic, propertyBytes } = telemetryEnvelope(this.#options.deviceId, { ...message, contentEncoding });
+    const { topic, propertyBytes } = telemetryEnvelope(pathOf(this.#options.name), { ...message, contentEncoding }, output);
     await this.#sends.send(
       body,
       (ready, settle) => this.#link?.publish(topic, ready, settle),

@@ -39,7 +39,7 @@ const behaviours = [
 ] as const;
 export type HubBehaviour = (typeof behaviours)[number];
 
-const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
+export const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** A gateway without machines. */
 export const emptyPlant: Plant = { machines: () => [], latest: () => [], onChange: () => ({ [Symbol.dispose]() {} }) };

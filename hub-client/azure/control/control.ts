@@ -12,7 +12,10 @@ import { answer, answerTo, type MethodAnswer, type MethodHandler, methodCall } f
 import { twinFailure, twinOf } from './twin-answer.ts';
 
 export interface ControlOptions {
-  readonly deviceId: string;
+  /** Of device or module, for texts. */
+  readonly id: string;
+  /** Begins its topics. */
+  readonly root: string;
   /** `host:port`, for texts. */
   readonly at: string;
   /** For one answer of the twin, from the call on. */
@@ -96,7 +99,7 @@ export class Control implements HubControl {
 
   onMessage(handler: (message: CloudMessage) => Promise<void>): void {
     this.#messages.handler = handler;
-    this.#want(filters.messages(this.#options.deviceId), 1);
+    this.#want(filters.messages(this.#options.root), 1);
   }
 
   /** A link is up: the first one, or one that replaces another. */
@@ -174,8 +177,8 @@ export class Control implements HubControl {
   }
 
   #take({ topic, body, packetId }: Incoming, link: Link): void {
-    const { deviceId, log } = this.#options;
-    const inbound = parseInbound(topic, body, deviceId);
+    const { root, log } = this.#options;
+    const inbound = parseInbound(topic, body, root);
     if (inbound?.kind === 'message') {
       this.#command({ topic, body, packetId }, inbound.properties, link);
       return;
@@ -232,7 +235,7 @@ export class Control implements HubControl {
       try {
         const { desired } = await this.#fetch();
         if (this.#desired.caughtUp(desired)) continue;
-        const text = `The twin of "${this.#options.deviceId}" was made anew in the hub ${this.#options.at}.`;
+        const text = `The twin of "${this.#options.id}" was made anew in the hub ${this.#options.at}.`;
         this.#options.fail(new NotConnectedError('hub-twin-anew', text, { retry: 'with-backoff' }));
       } catch (error) {
         if (this.#end) return;

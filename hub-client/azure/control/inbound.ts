@@ -16,11 +16,11 @@ export const filters = {
   answers: `${answers}#`,
   desired: `${desired}#`,
   methods: `${methods}#`,
-  messages: (deviceId: string): string => `devices/${deviceId}/messages/devicebound/#`,
+  messages: (root: string): string => `${root}/messages/devicebound/#`,
 } as const;
 
 /** Undefined for a topic that no IoT Hub sends on. */
-export function parseInbound(topic: string, body: Uint8Array, deviceId: string): Inbound | undefined {
+export function parseInbound(topic: string, body: Uint8Array, root: string): Inbound | undefined {
   if (topic.startsWith(answers)) {
     const answer = parseAnswer(topic.slice(answers.length), body);
     return answer && { kind: 'answer', ...answer };
@@ -34,7 +34,7 @@ export function parseInbound(topic: string, body: Uint8Array, deviceId: string):
     const match = /^([^/]+)\/\?(?:.*&)?\$rid=([^&]*)/s.exec(topic.slice(methods.length));
     return match ? { kind: 'method', name: decoded(match[1]!), rid: match[2]! } : undefined;
   }
-  const messages = `devices/${deviceId}/messages/devicebound`;
+  const messages = `${root}/messages/devicebound`;
   if (topic !== messages && !topic.startsWith(`${messages}/`)) return undefined;
   return { kind: 'message', properties: Object.fromEntries(parseQuery(topic.slice(messages.length + 1).replace(/^\?/, ''))) };
 }
