@@ -25,6 +25,8 @@ export interface CbsOptions {
 export class Cbs implements Disposable {
   readonly #options: CbsOptions;
   readonly #timers = new Map<string, NodeJS.Timeout>();
+  /** Addresses in use. One that is given up while its token is under way must not be renewed when the answer comes. */
+  readonly #used = new Set<string>();
   #over = false;
 
   constructor(options: CbsOptions) {
@@ -33,6 +35,24 @@ export class Cbs implements Disposable {
 
   /** Resolves when links to the address may be opened. Rejects with NotConnectedError, or GatewayError `after-fix` when we are refused. */
   async authorize(address: string): Promise<void> {
+    this.#used.add(address);
+    await this.#prove(address);
+  }
+
+  /** The address is not used any more. */
+  forget(address: string): void {
+    this.#used.delete(address);
+    clearTimeout(this.#timers.get(address));
+    this.#timers.delete(address);
+  }
+
+  [Symbol.dispose](): void {
+    this.#over = true;
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    this.#timers.clear();
+  }
+
+  async #prove(address: string): Promise<void> {
     const { lifetimeMs, host, proof } = this.#options;
     const audience = `sb://${host}/${address}`;
     const given = await proof();
@@ -45,21 +65,9 @@ export class Cbs implements Disposable {
     this.#renewIn(address, renewAfterMs(endsMs - nowMs, Math.random()), endsMs - nowMs);
   }
 
-  /** The address is not used any more. */
-  forget(address: string): void {
-    clearTimeout(this.#timers.get(address));
-    this.#timers.delete(address);
-  }
-
-  [Symbol.dispose](): void {
-    this.#over = true;
-    for (const timer of this.#timers.values()) clearTimeout(timer);
-    this.#timers.clear();
-  }
-
   #renewIn(address: string, waitMs: number, leftMs: number): void {
     // A timer takes 2^31 ms at most.
-    if (this.#over || waitMs > 2 ** 31 - 1) return;
+    if (this.#over || !this.#used.has(address) || waitMs > 2 ** 31 - 1) return;
     clearTimeout(this.#timers.get(address));
     this.#timers.set(
       address,
@@ -71,10 +79,10 @@ export class Cbs implements Disposable {
   async #renew(address: string, leftMs: number): Promise<void> {
     const startMs = performance.now();
     try {
-      await this.authorize(address);
+      await this.#prove(address);
       if (!this.#over) this.#options.renewed(address);
     } catch (error) {
-      if (this.#over || !this.#timers.has(address)) return;
+      if (this.#over || !this.#used.has(address)) return;
       const stillMs = leftMs - (performance.now() - startMs);
       const passes = error instanceof GatewayError && error.retry === 'with-backoff' && stillMs > 2_000;
       if (passes) this.#renewIn(address, Math.min(30_000, stillMs / 3), stillMs);
