@@ -1,6 +1,7 @@
-import { createPrivateKey, webcrypto as crypto, KeyObject, type webcrypto, X509Certificate } from 'node:crypto';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
+import { type CertificateWithKey, issueCertificate, makeAuthority } from '../deployments/certificates/issuing.ts';
 import { afterFix } from './error.ts';
 import { hubFiles, readIfThere, writeWhole } from './folder.ts';
 
@@ -19,8 +20,6 @@ const serverDays = 365;
 /** A server certificate is made anew when it has less than this left. */
 export const renewBeforeMs = 30 * dayMs;
 
-const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
-
 /**
  * The certificate of this folder for `names` (host names and IP addresses): the stored one while it fits, else a new one
  * from the folder's own CA, which is made at the first call. Devices keep trusting `ca.pem` through every renewal.
@@ -29,37 +28,19 @@ export async function ownCertificate(folder: string, names: readonly string[], n
   const files = hubFiles(folder);
   const stored = readStored(folder, names, nowMs);
   if (stored) return stored;
-  // x509 needs this polyfill before it loads.
-  await import('reflect-metadata');
-  const x509 = await import('@peculiar/x509');
-  const ca = await loadOrMakeCa(folder, nowMs, x509);
-  const keys = await makeKeys();
-  const caCertificate = new x509.X509Certificate(ca.certificate);
-  const certificate = await x509.X509CertificateGenerator.create({
-    subject: [{ CN: [names[0] ?? 'localhost'] }],
-    issuer: caCertificate.subjectName.toJSON(),
-    publicKey: keys.publicKey,
-    signingKey: ca.key,
-    signingAlgorithm: algorithm,
+  const ca = await loadOrMakeCa(folder, nowMs);
+  const { certificate, privateKey } = await issueCertificate(ca, {
+    commonName: names[0] ?? 'localhost',
+    names,
+    use: 'server',
     // A plant's clocks are not all right: valid since yesterday.
-    notBefore: new Date(nowMs - dayMs),
-    notAfter: new Date(Math.min(nowMs + serverDays * dayMs, caCertificate.notAfter.getTime())),
-    extensions: [
-      new x509.BasicConstraintsExtension(false, undefined, true),
-      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
-      new x509.SubjectAlternativeNameExtension(
-        names.map((name) => ({ type: isIP(name) ? ('ip' as const) : ('dns' as const), value: name })),
-      ),
-      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
-      await x509.AuthorityKeyIdentifierExtension.create(caCertificate, false),
-    ],
+    notBeforeMs: nowMs - dayMs,
+    notAfterMs: nowMs + serverDays * dayMs,
   });
-  const privateKey = await pem(keys.privateKey);
-  const chain = `${certificate.toString('pem')}\n${ca.certificate}`;
+  const chain = `${certificate}${ca.certificate}`;
   writeWhole(files.serverKey, privateKey, 0o600);
   writeWhole(files.serverCertificate, chain);
-  return { certificate: chain, privateKey, ca: ca.certificate, expiresMs: certificate.notAfter.getTime() };
+  return { certificate: chain, privateKey, ca: ca.certificate, expiresMs: new X509Certificate(certificate).validToDate.getTime() };
 }
 
 function readStored(folder: string, names: readonly string[], nowMs: number): ServerCertificate | undefined {
@@ -83,18 +64,11 @@ function readStored(folder: string, names: readonly string[], nowMs: number): Se
   }
 }
 
-async function loadOrMakeCa(
-  folder: string,
-  nowMs: number,
-  x509: typeof import('@peculiar/x509'),
-): Promise<{ certificate: string; key: webcrypto.CryptoKey }> {
+async function loadOrMakeCa(folder: string, nowMs: number): Promise<CertificateWithKey> {
   const files = hubFiles(folder);
   const storedCertificate = readIfThere(files.caCertificate);
   const storedKey = readIfThere(files.caKey);
-  if (storedCertificate !== undefined && storedKey !== undefined) {
-    const key = createPrivateKey(storedKey).export({ type: 'pkcs8', format: 'der' });
-    return { certificate: storedCertificate, key: await crypto.subtle.importKey('pkcs8', key, algorithm, false, ['sign']) };
-  }
+  if (storedCertificate !== undefined && storedKey !== undefined) return { certificate: storedCertificate, privateKey: storedKey };
   if (storedCertificate !== undefined) {
     // A new CA would silently lock out every device that trusts the old one.
     throw afterFix(
@@ -103,23 +77,15 @@ async function loadOrMakeCa(
       'restore the key from a backup, or move ca.pem away to make a new CA and give the new ca.pem to every device',
     );
   }
-  const keys = await makeKeys();
-  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
-    name: [{ CN: [`Dragoman hub CA ${new Date(nowMs).toISOString().slice(0, 10)}`] }],
-    keys,
-    signingAlgorithm: algorithm,
-    notBefore: new Date(nowMs - dayMs),
-    notAfter: new Date(nowMs + caYears * 365.25 * dayMs),
-    extensions: [
-      new x509.BasicConstraintsExtension(true, 0, true),
-      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
-      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
-    ],
+  const made = await makeAuthority({
+    commonName: `Dragoman hub CA ${new Date(nowMs).toISOString().slice(0, 10)}`,
+    pathLength: 0,
+    notBeforeMs: nowMs - dayMs,
+    notAfterMs: nowMs + caYears * 365.25 * dayMs,
   });
-  const text = `${certificate.toString('pem')}\n`;
-  writeWhole(files.caKey, await pem(keys.privateKey), 0o600);
-  writeWhole(files.caCertificate, text);
-  return { certificate: text, key: keys.privateKey };
+  writeWhole(files.caKey, made.privateKey, 0o600);
+  writeWhole(files.caCertificate, made.certificate);
+  return made;
 }
 
 /** A certificate and key that the plant's own CA gave. Rejects with a HubError that names the file and the cure. */
@@ -159,8 +125,3 @@ export function namesOf(certificate: string): readonly string[] {
     .map((entry) => /^(?:DNS|IP Address):(.+)$/.exec(entry)?.[1] ?? '')
     .filter((name) => name !== '');
 }
-
-const makeKeys = (): Promise<webcrypto.CryptoKeyPair> =>
-  crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']) as Promise<webcrypto.CryptoKeyPair>;
-
-const pem = async (key: webcrypto.CryptoKey): Promise<string> => KeyObject.from(key).export({ type: 'pkcs8', format: 'pem' }) as string;

@@ -38,8 +38,8 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   'csv-parse': ['adapters/payload'],
   fastify: ['hub'],
   'mqtt-packet': ['hub'],
-  '@peculiar/x509': ['hub'],
-  'reflect-metadata': ['hub'],
+  '@peculiar/x509': ['deployments/certificates'],
+  'reflect-metadata': ['deployments/certificates'],
 };
 
 /** Longer than this and a file is usually two things. A table or a state machine may be named here, with its reason. */

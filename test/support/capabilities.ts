@@ -37,6 +37,7 @@ const probes: Readonly<Record<string, () => Capability>> = {
   asyncua: () => probe('asyncua', asyncuaPython(), ['-c', 'import asyncua'], 'asyncua is not installed'),
   docker: () => probe('docker', 'docker', ['version', '--format', '{{.Server.Version}}'], 'no container engine answers'),
   cc: () => has('cc', 'cc'),
+  openssl: () => has('openssl', 'openssl'),
 };
 
 /** Python that has asyncua, from `DRAGOMAN_ASYNCUA_PYTHON` or the first in PATH. */
