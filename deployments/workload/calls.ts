@@ -82,7 +82,7 @@ async function ofModule(parts: CallParts, identity: ModuleIdentity, rest: readon
   const [genid, generationId, ...named] = rest;
   const generational = genid === 'genid' && generationId !== undefined;
   const call = generational
-    ? generationCalls[named.join('/')]
+    ? generationCalls.get(named.join('/'))
     : rest.join('/') === 'certificate/identity'
       ? identityCertificate
       : undefined;
@@ -99,7 +99,7 @@ async function ofModule(parts: CallParts, identity: ModuleIdentity, rest: readon
 
 type Call = (parts: CallParts, identity: ModuleIdentity, request: IncomingMessage) => Promise<Answer>;
 
-const generationCalls: Readonly<Record<string, Call>> = {
+const ofGeneration: Readonly<Record<string, Call>> = {
   async sign(_parts, identity, request) {
     const { keyId, data } = await bodyOf(request, Sign);
     const key = keyId === 'primary' ? identity.primaryKey : identity.secondaryKey;
@@ -136,6 +136,9 @@ const generationCalls: Readonly<Record<string, Call>> = {
     return made(await parts.certificates.server({ commonName, names, expiresMs: future(until) }));
   },
 };
+
+/** A map, so that `constructor` is no call. */
+const generationCalls: ReadonlyMap<string, Call> = new Map(Object.entries(ofGeneration));
 
 const identityCertificate: Call = async ({ certificates, hubHostName }, identity, request) => {
   const { expiration: until } = await bodyOf(request, Identity);
