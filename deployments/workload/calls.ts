@@ -130,9 +130,11 @@ const ofGeneration: Readonly<Record<string, Call>> = {
     const { commonName, expiration: until } = await bodyOf(request, Server);
     if (!isHostName(commonName))
       throw new Refusal(400, `commonName: ${JSON.stringify(commonName)} is neither a host name nor an IP address`);
-    const mayNot = othersName(parts, identity.moduleId, commonName);
-    if (mayNot !== undefined) throw new Refusal(403, mayNot);
     const names = [...new Set([commonName, ...ownName(identity.moduleId)])];
+    for (const name of names) {
+      const mayNot = othersName(parts, identity.moduleId, name);
+      if (mayNot !== undefined) throw new Refusal(403, mayNot);
+    }
     return made(await parts.certificates.server({ commonName, names, expiresMs: future(until) }));
   },
 };

@@ -161,6 +161,12 @@ test('a proxy that the settings name may be a server in the name of the gateway'
   expect((await post('certificate/server', { commonName: 'gw.plant', expiration: '2999-01-01T00:00:00Z' })).status).toBe(201);
 });
 
+test('a module that is called like the gateway gets no certificate for that name by its own', async () => {
+  await using box = await opened();
+  const { post } = await moduleOf(box, 'gw.plant');
+  expect((await post('certificate/server', { commonName: 'harmless', expiration: '2999-01-01T00:00:00Z' })).status).toBe(403);
+});
+
 test('the eleventh request at once is closed, and those before are answered', async () => {
   await using box = await opened();
   const { socket, post } = await moduleOf(box, 'filter');
