@@ -41,6 +41,15 @@ api: { listen: "127.0.0.1:8080" }
   ]);
 });
 
+test('the embedded hub makes room for the module broker, and says so where its port was written down', async () => {
+  const { config, problems } = await load('modules: {}\n');
+  expect(problems).toEqual([]);
+  expect(config?.destinations[0]?.settings).toMatchObject({ port: 8884 });
+  expect(config?.modules).toMatchObject({ broker: { listen: { host: '0.0.0.0', port: 8883 } }, healthyWithin: 60_000 });
+  const clash = await load('hub: { kind: embedded, port: 8883 }\nmodules: {}\n');
+  expect(clash.problems).toEqual([expect.stringMatching(/^1:30 hub-settings port: 8883 is that of the module broker too/)]);
+});
+
 describe('says where and what', () => {
   test.each([
     ['an unknown key', 'gatway: a\n', /^1:1 unknown-key/],

@@ -2,43 +2,15 @@ import { readFile, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
-import { formatDuration, parseDuration } from '../mappings/duration.ts';
 import { checkYaml } from '../mappings/yaml/check.ts';
 import { GatewayError } from '../model/error.ts';
 import type { Problem } from '../model/problem.ts';
-import { clashes, type DestinationConfig, parseDestination } from './destination/settings.ts';
+import { clashes, type DestinationConfig, type EmbeddedHub, parseDestination } from './destination/settings.ts';
 import { logLevels } from './log.ts';
-import { parseSize } from './size.ts';
+import { ModulesSettings } from './modules/settings.ts';
+import { duration, listen, size } from './scalars.ts';
 
 const idPattern = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
-
-const duration = (minMs: number, maxMs: number) =>
-  z.string({ error: 'a duration such as 20ms, 1s, 7d' }).transform((text, context): number => {
-    const ms = parseDuration(text);
-    if (ms !== undefined && ms >= minMs && ms <= maxMs) return ms;
-    context.addIssue(
-      `"${text}" ${ms === undefined ? 'is not a duration such as 20ms, 1s, 7d' : `is out of range, ${formatDuration(minMs)} to ${formatDuration(maxMs)}`}`,
-    );
-    return z.NEVER;
-  });
-
-const size = (minBytes: number) =>
-  z.string({ error: 'a size such as 500MB or 2GB' }).transform((text, context): number => {
-    const bytes = parseSize(text);
-    if (bytes !== undefined && bytes >= minBytes) return bytes;
-    context.addIssue(
-      `"${text}" ${bytes === undefined ? 'is not a size such as 500MB or 2GB' : `is too small; at least ${minBytes} bytes`}`,
-    );
-    return z.NEVER;
-  });
-
-const listen = z.string({ error: 'an address and port such as 127.0.0.1:8080' }).transform((text, context) => {
-  const match = /^(?:\[(.+)\]|([^:]+)):(\d{1,5})$/.exec(text);
-  const port = Number(match?.[3]);
-  if (match && port <= 65535) return { host: (match[1] ?? match[2])!, port };
-  context.addIssue(`"${text}" is not an address and port such as 127.0.0.1:8080`);
-  return z.NEVER;
-});
 
 /** dragoman.yaml. Paths are relative to the file. */
 export const GatewayFile = z.strictObject({
@@ -90,6 +62,7 @@ export const GatewayFile = z.strictObject({
     })
     .optional()
     .describe('What the method update-host may run'),
+  modules: ModulesSettings.optional().describe('Containers that a deployment brings; left out: this gateway runs none'),
   api: z.strictObject({ listen: listen.prefault('127.0.0.1:8080') }).prefault({}),
   log: z.strictObject({ level: z.enum(logLevels).default('info') }).prefault({}),
 });
@@ -142,8 +115,27 @@ export async function loadConfig(
     report([...written[0]![0], 'required'], 'required: at least one destination must be required');
   if (destinations.filter(({ kind }) => kind === 'embedded').length > 1)
     report(['destinations'], 'destinations: there is one embedded hub at most');
+  const brokerPort = rest.modules?.broker.listen.port;
+  const embedded = destinations.find(({ kind, settings }) => kind === 'embedded' && (settings as EmbeddedHub).port === brokerPort);
+  const saysPort = embedded && written.find(([, name]) => name === embedded.name)?.[2].port !== undefined;
+  if (saysPort) {
+    const hint = 'modules look for the broker at 8883; give the hub another port, such as 8884';
+    report(
+      [...pathOf(embedded.name), 'port'],
+      `port: ${brokerPort} is that of the module broker too (modules.broker.listen)`,
+      'value',
+      hint,
+    );
+  }
   if (problems.some(({ severity }) => severity === 'error')) return { config: undefined, problems };
-  return { config: { ...rest, destinations, file, folder: dirname(resolve(file)) }, problems };
+  const placed = destinations.map((one) => (one === embedded ? besideBroker(one) : one));
+  return { config: { ...rest, destinations: placed, file, folder: dirname(resolve(file)) }, problems };
+}
+
+/** Modules find the broker at the port that the embedded hub has otherwise. */
+function besideBroker(hub: DestinationConfig): DestinationConfig {
+  const settings = hub.settings as EmbeddedHub;
+  return { ...hub, settings: { ...settings, port: settings.port + 1 } };
 }
 
 async function readConfig(file: string): Promise<string> {

@@ -26,6 +26,7 @@ import { type ReadNow, readNow } from './read-now.ts';
 import { isEmpty, planReload, type ReloadPlan } from './reload-plan.ts';
 import { secretOpener } from './secrets.ts';
 import type { ShadowTap } from './shadow/tap.ts';
+import type { EventTap } from './telemetry-builder.ts';
 import { configuredPoints, type TwinView, twinView, type ViewRequest } from './twin/point-view.ts';
 import { packageVersion } from './version.ts';
 import { writeTargets } from './write-targets.ts';
@@ -63,6 +64,7 @@ export class Gateway implements AsyncDisposable {
   readonly #startedMs = Date.now();
   #room: ControlRoom | undefined;
   #refusing: string | undefined;
+  #tap: EventTap | undefined;
   #reloading: Promise<unknown> = Promise.resolve();
   #retired = { sampled: 0, suppressed: 0, queued: 0 };
   #batchForMs: number;
@@ -234,6 +236,7 @@ export class Gateway implements AsyncDisposable {
         adapter,
         claim: (id) => this.#isFree(id),
         onGrown: () => this.plant.changed(),
+        tap: () => this.#tap,
         events: { append: (event) => this.#append(event) },
         onRefused: (error) => this.#refused(error),
         connect: {
@@ -247,6 +250,11 @@ export class Gateway implements AsyncDisposable {
     );
     this.#runners.set(equipment.id, runner);
     runner.start();
+  }
+
+  /** Shows every event of the machines to `tap` as it goes into the outbox; undefined: no more. */
+  showEvents(tap: EventTap | undefined): void {
+    this.#tap = tap;
   }
 
   /** Lets a shadow run look at a machine, or ends that; false when there is no such machine. */

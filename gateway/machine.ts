@@ -5,7 +5,7 @@ import { type EventOrigin, gapEvent } from './cloud-event.ts';
 import { Losses } from './losses.ts';
 import type { GapRecord } from './outbox/contract.ts';
 import { Pipeline, type PipelineCounters, type ReadingSink, systemClock } from './pipeline.ts';
-import { type EventSink, TelemetryBuilder } from './telemetry-builder.ts';
+import { type EventSink, type EventTap, TelemetryBuilder } from './telemetry-builder.ts';
 import type { MachineTally } from './twin/plant-summary.ts';
 
 export interface MachineContext {
@@ -14,6 +14,8 @@ export interface MachineContext {
   readonly onRefused: (error: unknown) => void;
   /** A point made itself known. */
   readonly onGrown?: () => void;
+  /** Whoever sees the events that leave; may change at any time. */
+  readonly tap?: () => EventTap | undefined;
 }
 
 /** The readings of one machine on their way to the outbox: its pipeline, and the events being collected, one for each of its messages. */
@@ -36,8 +38,9 @@ export class Machine {
     this.#context = context;
     this.#losses = new Losses(equipment.id, (gap) => tellLoss(context, gap));
     const { id, path, messages } = equipment;
+    const { origin, events, onRefused, tap } = context;
     const builder = (message?: CompiledMessage): TelemetryBuilder =>
-      new TelemetryBuilder(context.origin, { equipment: id, path, ...(message && { message }) }, context.events, context.onRefused);
+      new TelemetryBuilder(origin, { equipment: id, path, ...(message && { message }) }, events, onRefused, tap);
     this.#builders = [...messages.map(builder), builder()];
     this.#builderOf = equipment.points.map(({ name }) => this.#choose(name));
     this.#pipeline = new Pipeline(equipment, this.#sink(), systemClock, before === undefined ? undefined : before.#pipeline);

@@ -106,3 +106,28 @@ test('a message has its name, its priority and its own patience, but lets no mac
   expect(events).toHaveLength(2);
   expect(JSON.parse(events[1]!.encode(2))).toMatchObject({ priority: 'alarm', data: { equipment: 'm-1', message: 'alarms' } });
 });
+
+test('whoever taps sees the event as it leaves, and nothing of machines that it does not want', () => {
+  const seen: string[] = [];
+  const tap = { wants: (equipment: string) => equipment === 'm-1', take: (_about: object, text: string) => void seen.push(text) };
+  const events: OutboxEvent[] = [];
+  const sink = {
+    async append(event: OutboxEvent) {
+      events.push(event);
+    },
+  };
+  const origin = { gateway: 'gw', source: '/site/gw', outbox: 'ab12' };
+  for (const equipment of ['m-1', 'm-2']) {
+    const built = new TelemetryBuilder(
+      origin,
+      { equipment, path: '' },
+      sink,
+      () => {},
+      () => tap,
+    );
+    built.add(reading, 1);
+    built.flush();
+  }
+  expect(events.map((event) => event.encode(1))[0]).toBe(seen[0]);
+  expect(seen).toHaveLength(1);
+});

@@ -13,6 +13,23 @@ export interface EventSink {
   append(event: OutboxEvent): Promise<void>;
 }
 
+/** What an event is about. */
+export interface EventSubject {
+  readonly equipment: string;
+  /** ISA-95, may be empty. */
+  readonly path: string;
+  /** Of the mapping; absent for readings that no message names. */
+  readonly message?: CompiledMessage;
+}
+
+/** Sees events as they go into the outbox: modules that routes bring readings to. */
+export interface EventTap {
+  /** Asked for each event; what nobody wants costs no more than this. */
+  wants(equipment: string): boolean;
+  /** `text` is the CloudEvent as it leaves. Must not throw, and not wait. */
+  take(about: EventSubject, text: string): void;
+}
+
 /** Where to call back once a batch is on disk, or why it is not. */
 export interface Settlement {
   readonly acknowledge: () => void;
@@ -21,7 +38,9 @@ export interface Settlement {
 
 /** Collects the readings of one message of one machine into events. */
 export class TelemetryBuilder {
+  readonly #about: EventSubject;
   readonly #envelope: TelemetryEnvelope;
+  readonly #tap: (() => EventTap | undefined) | undefined;
   readonly #sink: EventSink;
   readonly #onRefused: (error: unknown) => void;
   #text = '';
@@ -41,10 +60,13 @@ export class TelemetryBuilder {
 
   constructor(
     origin: EventOrigin,
-    about: { readonly equipment: string; readonly path: string; readonly message?: CompiledMessage },
+    about: EventSubject,
     sink: EventSink,
     onRefused: (error: unknown) => void,
+    tap?: () => EventTap | undefined,
   ) {
+    this.#about = about;
+    this.#tap = tap;
     this.#envelope = telemetryEnvelope(origin, about.equipment, about.path, about.message);
     this.#everyMs = about.message?.everyMs;
     this.#sink = sink;
@@ -104,6 +126,16 @@ export class TelemetryBuilder {
     else settlement.acknowledge();
   }
 
+  #seen(encode: OutboxEvent['encode']): OutboxEvent['encode'] {
+    const tap = this.#tap?.();
+    if (!tap?.wants(this.#about.equipment)) return encode;
+    return (sequence) => {
+      const text = encode(sequence);
+      tap.take(this.#about, text);
+      return text;
+    };
+  }
+
   /** Gives what was collected to the outbox. */
   flush(): void {
     if (this.#count === 0) return;
@@ -113,8 +145,9 @@ export class TelemetryBuilder {
     const readings = this.#text;
     const toMs = this.#toMs;
     const underWay = { waiting: this.#waiting };
+    const encode = (sequence: number): string => telemetryEvent(envelope, sequence, toMs, readings);
     const event: OutboxEvent = {
-      encode: (sequence) => telemetryEvent(envelope, sequence, toMs, readings),
+      encode: this.#seen(encode),
       readings: this.#count,
       fromMs: this.#fromMs,
       toMs,

@@ -3,7 +3,7 @@ import type { CompiledPoint } from '../../mappings/equipment.ts';
 import type { Reading } from '../../model/reading.ts';
 import type { Value } from '../../model/value.ts';
 
-export const writeOrigins = ['desired', 'method', 'rule', 'shim', 'command'] as const;
+export const writeOrigins = ['desired', 'method', 'rule', 'shim', 'command', 'module'] as const;
 export type WriteOrigin = (typeof writeOrigins)[number];
 
 /** From the most to the least urgent; those of one machine wait for each other in this order. */

@@ -9,7 +9,8 @@ const method = <Input>(made: Method<Input>): Method<Input> => made;
 
 const value = z.union([z.number(), z.string().max(4_096), z.boolean()], { error: 'a number, a text, true or false' });
 
-const WriteInput = z.strictObject({
+/** One write, as a hub, a command or a module asks for it. */
+export const WriteInput = z.strictObject({
   equipment: z.string().min(1).max(128),
   point: z.string().min(1).max(128),
   value,
