@@ -1,5 +1,6 @@
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { syncFolder, writeWhole } from './whole-file.ts';
 
 /**
  * Where secrets of the box are kept: keys of its authorities and modules, the master key. Hardware that seals them (a TPM, a secure element) takes
@@ -25,27 +26,11 @@ export function fileKeyStore(folder: string): KeyStore {
       }
     },
     async write(name, secret) {
-      await mkdir(folder, { recursive: true, mode: 0o700 });
-      const path = join(folder, name);
-      const part = `${path}.part`;
-      // What a kill left behind may have any mode.
-      await rm(part, { force: true });
-      {
-        await using handle = await open(part, 'wx', 0o600);
-        await handle.writeFile(secret);
-        await handle.datasync();
-      }
-      await rename(part, path);
-      await syncFolder(folder);
+      await writeWhole(join(folder, name), secret);
     },
     async remove(name) {
       await rm(join(folder, name), { force: true });
       await syncFolder(folder);
     },
   };
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  await using directory = await open(folder);
-  await directory.sync();
 }
