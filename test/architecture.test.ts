@@ -38,6 +38,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   'csv-parse': ['adapters/payload'],
   fastify: ['hub'],
   'mqtt-packet': ['hub'],
+  dockerode: ['deployments/engine'],
   '@peculiar/x509': ['deployments/certificates'],
   'reflect-metadata': ['deployments/certificates'],
 };
