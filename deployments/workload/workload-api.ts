@@ -56,7 +56,7 @@ export interface ModuleEnvironment {
 }
 
 /** Where the folder of a module stands inside its container. */
-const insideFolder = '/run/iotedge';
+export const insideFolder = '/run/iotedge';
 const apiVersion = '2018-06-28';
 
 /** The workload API of IoT Edge: each module has a unix socket of its own, in a folder that is mounted into its container and nowhere else. */
@@ -102,7 +102,7 @@ export class WorkloadApi implements AsyncDisposable {
     let socket = this.#sockets.get(module);
     if (!socket) {
       const rights = { mode: this.#parts.settings.socketMode ?? 0o666 };
-      socket = listenOn(this.#folderOf(module), rights, (request, response) => void this.#serve(module, request, response));
+      socket = listenOn(this.folderOf(module), rights, (request, response) => void this.#serve(module, request, response));
       this.#sockets.set(module, socket);
       socket.catch(() => this.#sockets.delete(module));
     }
@@ -114,7 +114,7 @@ export class WorkloadApi implements AsyncDisposable {
     const socket = this.#sockets.get(module);
     this.#sockets.delete(module);
     await (await socket?.catch(() => undefined))?.[Symbol.asyncDispose]();
-    await rm(this.#folderOf(module), { recursive: true, force: true });
+    await rm(this.folderOf(module), { recursive: true, force: true });
   }
 
   /** Throws `module-without-identity` where `ModuleIdentities.ensure` was not called before. */
@@ -146,15 +146,16 @@ export class WorkloadApi implements AsyncDisposable {
     };
   }
 
+  /** Mounted into the container of that module, and nowhere else, at `/run/iotedge`. */
+  folderOf(module: string): string {
+    return join(this.#parts.settings.folder, slug(module));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     const sockets = await Promise.allSettled(this.#sockets.values());
     this.#sockets.clear();
     await Promise.all(sockets.map((socket) => socket.status === 'fulfilled' && socket.value[Symbol.asyncDispose]()));
-  }
-
-  #folderOf(module: string): string {
-    return join(this.#parts.settings.folder, slug(module));
   }
 
   async #serve(module: string, request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -1,15 +1,17 @@
 import { z } from 'zod';
+import { permissions } from '../../deployments/engine/policy.ts';
 import { duration, listen } from '../scalars.ts';
 
 const texts = (what: string) => z.array(z.string().min(1)).default([]).describe(what);
 
-/** What modules may not do unless it is said here. */
+/** What createOptions of a module may ask for beyond what a container can do to itself. */
 const Allow = z.strictObject({
-  privileged: texts('Modules that may run privileged'),
-  hostNamespaces: texts('Modules that may share network, processes or IPC with the host'),
-  engineSocket: texts("Modules that may have the engine's socket: as good as root of this machine"),
-  binds: texts('Folders of this machine that modules may mount: /srv/recipes'),
-  devices: texts('Devices that modules may have: /dev/ttyUSB0; a * stands for any characters'),
+  options: z
+    .array(z.enum(permissions, { error: ({ input }) => `"${String(input)}" is none of ${permissions.join(', ')}` }))
+    .default([])
+    .describe('privileged, host-network and the like'),
+  folders: texts('Folders of this machine that modules may mount, with all below them: /srv/recipes'),
+  devices: texts('Devices that modules may have: /dev/ttyUSB0; * for all'),
   capabilities: texts('Capabilities that modules may add: NET_RAW'),
 });
 
@@ -47,9 +49,12 @@ export const ModulesSettings = z.strictObject({
   images: z
     .strictObject({
       folder: z.string().optional().describe('Images as files (docker save, OCI archives), for plants without a registry'),
-      signers: texts('Public keys (PEM files) of whoever may sign images'),
       signatures: z.string().optional().describe('Folder of signatures; default: images.folder'),
-      require: z.enum(['nothing', 'digest', 'signature']).default('nothing').describe('What an image must have to be run'),
+      signers: z
+        .record(z.string().min(1), z.string().min(1))
+        .default({})
+        .describe('Who may sign images: name and public key (PEM file). With signers or digests, nothing else runs'),
+      digests: texts('sha256:… of images that may run'),
     })
     .prefault({}),
   allow: Allow.prefault({}),
