@@ -12,6 +12,8 @@ import { afterFix, type HubError } from './error.ts';
 import { hubFiles, makeFolder } from './folder.ts';
 import type { HubLog } from './log.ts';
 import { hostOnly } from './mqtt/connect.ts';
+import type { ConnectionHost } from './mqtt/connection-host.ts';
+import { decideIdentity } from './mqtt/identity-decision.ts';
 import { type MqttCounters, MqttServer } from './mqtt/server.ts';
 import { openPolicies } from './policies/policies.ts';
 import { forgetConnections, openRegistry } from './registry.ts';
@@ -104,7 +106,9 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     },
   });
   const settings = { listen: listenAddress(options), port: mqttPort, connectWithinMs: options.connectWithinMs ?? 10_000 };
-  const mqtt = new MqttServer({ core, provisioning, store, log }, certificate, settings);
+  const decide: ConnectionHost['decide'] = (packet, connection) =>
+    provisioning.decide(packet, connection) ?? decideIdentity(core, packet, connection);
+  const mqtt = new MqttServer({ core, decide, store, log }, certificate, settings);
   stack.defer(() => mqtt.close());
   mqttPort = await mqtt.listen(settings);
   const services = { https: options.httpsPort, amqp: options.amqpPort, listen: settings.listen, certificate };

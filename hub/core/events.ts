@@ -33,17 +33,24 @@ const annotationNames: Readonly<Record<string, string>> = {
  */
 export class TelemetryEvents implements Events, Disposable {
   readonly partitionIds: readonly string[] = Array.from({ length: partitions }, (_, index) => String(index));
-  readonly #telemetry: DatabaseSync;
+  readonly #folder: string;
+  #reader: DatabaseSync | undefined;
   readonly #registry: DatabaseSync;
   readonly #modelId: (id: string) => string;
   readonly #stored = new Listeners<void>();
 
-  /** After the folder's telemetry was opened for writing once. */
+  /** The folder's telemetry is opened when something of it is asked for the first time; it must have been opened for writing once by then. */
   constructor(folder: string, registry: DatabaseSync, modelId: (id: string) => string) {
-    this.#telemetry = openTelemetryReader(folder);
-    this.#telemetry.function('partition_of', { deterministic: true }, (device) => partitionOf(String(device)));
+    this.#folder = folder;
     this.#registry = registry;
     this.#modelId = modelId;
+  }
+
+  get #telemetry(): DatabaseSync {
+    if (this.#reader) return this.#reader;
+    this.#reader = openTelemetryReader(this.#folder);
+    this.#reader.function('partition_of', { deterministic: true }, (device) => partitionOf(String(device)));
+    return this.#reader;
   }
 
   stored(): void {
@@ -110,7 +117,7 @@ export class TelemetryEvents implements Events, Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#telemetry.close();
+    this.#reader?.close();
   }
 
   #lastId(): number {

@@ -71,7 +71,7 @@ export function decideConnect(packet: IConnectPacket, context: ConnectContext): 
     : { accepted: true, identity, expiresMs: proof.expiresMs, modelId: user.modelId };
 }
 
-interface Proof {
+export interface Proof {
   readonly expiresMs: number | undefined;
 }
 
@@ -92,7 +92,12 @@ function prove(packet: IConnectPacket, identity: Identity, context: ConnectConte
   }
 }
 
-function checkToken(token: SasToken | undefined, identity: Identity, context: ConnectContext): Proof | string {
+/** The proof that a token of this identity gives, or what is wrong with it. */
+export function checkToken(
+  token: SasToken | undefined,
+  identity: Pick<Identity, 'id' | 'authentication'>,
+  context: Pick<ConnectContext, 'isOurName' | 'nowMs'>,
+): Proof | string {
   if (identity.authentication.type !== 'sas') throw new TypeError('not an identity with keys');
   if (!token) return 'the password is not a SharedAccessSignature';
   const audience = audienceOf(token);

@@ -8,6 +8,16 @@ export type Decision =
   | { readonly accepted: true; readonly cast: Casting }
   | { readonly accepted: false; readonly code: number; readonly reason: string };
 
+/** Where telemetry goes. */
+export interface TelemetrySink {
+  /** Takes the body over. `stored` is called once, in the order of the calls: undefined when the message is on disk. */
+  append(message: IncomingMessage, stored: (error: HubError | undefined) => void): void;
+  /** While it is, connections stop reading. */
+  readonly congested: boolean;
+  /** Calls back once, when it is not congested any more. */
+  onceDrained(call: () => void): void;
+}
+
 /** What a connection asks of the hub around it. */
 export interface ConnectionHost {
   decide(packet: IConnectPacket, connection: MqttConnection): Decision;

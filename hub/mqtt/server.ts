@@ -1,16 +1,12 @@
 import type { Socket } from 'node:net';
 import { createServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
-import type { IConnectPacket } from 'mqtt-packet';
 import type { ServerCertificate } from '../certificates.ts';
 import type { Core } from '../core/hub-core.ts';
-import type { Provisioning } from '../dps/provisioning.ts';
 import { afterFix } from '../error.ts';
 import { type HubLog, LogThrottle } from '../log.ts';
-import { getIdentity, listAuthorities, writeConnectionStates } from '../registry.ts';
-import type { TelemetryStore } from '../telemetry/store.ts';
-import { decideConnect } from './connect.ts';
+import { getIdentity, writeConnectionStates } from '../registry.ts';
 import { MqttConnection } from './connection.ts';
-import type { ConnectionEnd, ConnectionHost, Decision } from './connection-host.ts';
+import type { ConnectionEnd, ConnectionHost, TelemetrySink } from './connection-host.ts';
 import { IdentityRole } from './identity-role.ts';
 import type { Role } from './role.ts';
 
@@ -28,6 +24,17 @@ export interface MqttCounters {
   readonly refused: number;
   readonly violations: number;
 }
+
+/** What a listener works for: the hub, or the broker of a gateway's modules. */
+export interface MqttParts {
+  readonly core: Core;
+  readonly decide: ConnectionHost['decide'];
+  /** Takes the telemetry of everybody. */
+  readonly store: TelemetrySink;
+  readonly log: HubLog;
+}
+
+export type ListenerCertificate = Pick<ServerCertificate, 'certificate' | 'privateKey'>;
 
 /** Strangers that may be between their first byte and CONNECT at once. */
 const maxStrangers = 500;
@@ -50,14 +57,10 @@ export class MqttServer {
   #dataVersion: unknown;
   #closing = false;
 
-  constructor(
-    parts: { core: Core; provisioning: Provisioning; store: TelemetryStore; log: HubLog },
-    certificate: ServerCertificate,
-    settings: MqttSettings,
-  ) {
+  constructor(parts: MqttParts, certificate: ListenerCertificate, settings: MqttSettings) {
     this.#core = parts.core;
     this.#log = parts.log;
-    this.#host = this.#makeHost(parts.provisioning, parts.store, settings);
+    this.#host = this.#makeHost(parts, settings);
     this.#tls = createServer(
       {
         cert: certificate.certificate,
@@ -92,7 +95,7 @@ export class MqttServer {
   }
 
   /** New connections get this one; those that are there keep theirs. */
-  useCertificate(certificate: ServerCertificate): void {
+  useCertificate(certificate: ListenerCertificate): void {
     this.#tls.setSecureContext({ cert: certificate.certificate, key: certificate.privateKey, minVersion: 'TLSv1.2' });
   }
 
@@ -111,9 +114,9 @@ export class MqttServer {
     this.#flushStates();
   }
 
-  #makeHost(provisioning: Provisioning, store: TelemetryStore, { connectWithinMs }: MqttSettings): ConnectionHost {
+  #makeHost({ decide, store }: MqttParts, { connectWithinMs }: MqttSettings): ConnectionHost {
     return {
-      decide: (packet, connection) => provisioning.decide(packet, connection) ?? this.#decide(packet, connection),
+      decide,
       accepted: (connection, role) => this.#welcome(connection, role),
       ended: (connection, end) => this.#ended(connection, end),
       store: (message, stored) => store.append(message, stored),
@@ -123,22 +126,6 @@ export class MqttServer {
       },
       onceDrained: (call) => store.onceDrained(call),
     };
-  }
-
-  #decide(packet: IConnectPacket, connection: MqttConnection): Decision {
-    const core = this.#core;
-    const decision = decideConnect(packet, {
-      isOurName: core.isOurName,
-      identity: (id) => getIdentity(core.db, id),
-      policies: core.policies,
-      certificates: () => connection.certificates(),
-      authorities: () => listAuthorities(core.db).map(({ pem }) => pem),
-      nowMs: Date.now(),
-    });
-    if (!decision.accepted) return decision;
-    const { identity, expiresMs, modelId } = decision;
-    if (modelId !== undefined) core.commits.run(() => core.twinStore.setModelId(identity.id, modelId)).catch(() => {});
-    return { accepted: true, cast: (speaker) => new IdentityRole(identity, expiresMs, core, speaker) };
   }
 
   #open(socket: TLSSocket): void {
