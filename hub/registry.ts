@@ -81,7 +81,7 @@ export function addDevice(db: DatabaseSync, deviceId: string, wanted: { thumbpri
 }
 
 export type NewIdentity = Pick<Identity, 'deviceId' | 'authentication'> &
-  Partial<Pick<Identity, 'moduleId' | 'status' | 'statusReason' | 'edge' | 'managedBy'>>;
+  Partial<Pick<Identity, 'moduleId' | 'generationId' | 'status' | 'statusReason' | 'edge' | 'managedBy'>>;
 
 /** False when it is there. */
 export function insertIdentity(db: DatabaseSync, made: NewIdentity): boolean {
@@ -96,7 +96,7 @@ export function insertIdentity(db: DatabaseSync, made: NewIdentity): boolean {
         identityId(made.deviceId, made.moduleId),
         made.deviceId,
         made.moduleId ?? null,
-        randomUUID(),
+        made.generationId ?? randomUUID(),
         freshEtag(),
         made.status ?? 'enabled',
         made.statusReason ?? null,

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { checkPatch, checkSection } from '../twin/limits.ts';
 import { fullReplaceNotice } from '../twin/patch.ts';
-import { isTwinObject, propertiesOf, type TwinObject, type TwinSection } from '../twin/section.ts';
+import { isTwinObject, propertiesOf, sameJson, type TwinObject, type TwinSection } from '../twin/section.ts';
 import {
   emptySection,
   patchSection,
@@ -118,6 +118,19 @@ export class TwinStore {
     };
     this.save(twin);
     return { twin, notice: desired && { ...desired.told, $version: desired.section.version } };
+  }
+
+  /**
+   * Takes over what another hub says is desired, under its version. The notice is undefined when the section is that one already. Throws a
+   * RequestError.
+   */
+  takeDesired(id: string, given: TwinObject, version: number): TwinObject | undefined {
+    const before = this.load(id);
+    const properties = ownProperties(given);
+    if (before.desired.version === version && sameJson(before.desired.properties, properties)) return undefined;
+    const { section, told } = changed(before.desired, { how: 'replace', properties }, 'desired');
+    this.save({ ...before, version: before.version + 1, etag: nextEtag(before.etag), desired: { ...section, version } });
+    return { ...told, $version: version };
   }
 
   setModelId(id: string, modelId: string): void {

@@ -21,7 +21,7 @@ export class Commits {
 
   /**
    * Resolves with what `work` returned when it is on disk; works are done, and resolve, in the order of the calls. What `work` throws
-   * undoes this work alone. Rejects with a 500 when the disk does not take it.
+   * undoes this work alone. Rejects with a 500, its cause the disk's error, when the disk does not take it.
    */
   run<T>(work: () => T): Promise<T> {
     return new Promise<T>((resolve, reject) => {
@@ -41,7 +41,7 @@ export class Commits {
         for (const work of works) outcomes.push(this.#one(work));
       });
     } catch (error) {
-      const refusal = new RequestError('ServerError', `the hub could not write it: ${(error as Error).message}`);
+      const refusal = new RequestError('ServerError', `it could not be written: ${(error as Error).message}`, error);
       for (const { failed } of works) failed(refusal);
       return;
     }

@@ -8,9 +8,9 @@ export class RequestError extends GatewayError {
   /** 404001; goes into the `errorCode` of answers over MQTT. */
   readonly errorCode: number;
 
-  constructor(kind: RequestErrorKind, message: string) {
+  constructor(kind: RequestErrorKind, message: string, cause?: unknown) {
     const { status, errorCode } = requestErrors[kind];
-    super(kind, message, { retry: status >= 500 || kind === 'DeviceNotOnline' ? 'with-backoff' : 'never' });
+    super(kind, message, { retry: status >= 500 || kind === 'DeviceNotOnline' ? 'with-backoff' : 'never', cause });
     this.status = status;
     this.errorName = kind;
     this.errorCode = errorCode;

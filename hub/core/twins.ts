@@ -75,6 +75,18 @@ export class HubTwins implements Twins {
     return this.#changes.add(listener);
   }
 
+  /**
+   * What another hub says is desired, whole, under its `$version`; whoever listens is told a merge patch. Resolves when it is on disk. 404 for
+   * no identity, 400 and 413 for what cannot be.
+   */
+  async takeDesired(name: IdentityName, desired: TwinObject, version: number): Promise<void> {
+    const { id, notice } = await this.#commits.run(() => {
+      const { id } = this.#identities.mustExist(name);
+      return { id, notice: this.#store.takeDesired(id, desired, version) };
+    });
+    this.#notify(id, notice);
+  }
+
   /** After what a device reported is on disk. */
   reported(identity: IdentityName, version: number): void {
     this.#changes.tell({ ...identity, kind: 'reported', version });

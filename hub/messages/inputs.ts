@@ -30,8 +30,9 @@ function send(
     .filter(([, value]) => value !== undefined)
     .map(([key, value]) => `${encodeURIComponent(key)}=${encodeURIComponent(value as string)}`)
     .join('&');
-  // The slash behind the name is a must: the SDK drops a message without it.
-  const topic = `devices/${name.deviceId}/modules/${name.moduleId}/inputs/${encodeURIComponent(input)}/${bag}`;
+  // The slash behind the name is a must: the SDK drops a message without it. It takes the name as it is, so only what would break the topic is encoded.
+  const level = input.replaceAll(/[/+#]/g, encodeURIComponent);
+  const topic = `devices/${name.deviceId}/modules/${name.moduleId}/inputs/${level}/${bag}`;
   if (qos === 1) return new Promise((resolve) => link.deliver(topic, message.body, resolve));
   // Nobody will acknowledge it: sent is all there is.
   link.publish(topic, message.body);

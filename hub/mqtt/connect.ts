@@ -24,7 +24,17 @@ export interface ConnectContext {
   /** Those whose certificates identities of type `certificateAuthority` may show. PEM. */
   readonly authorities: () => readonly string[];
   readonly nowMs: number;
+  /** What the person who reads the log can do. */
+  readonly cures?: Cures;
 }
+
+export interface Cures {
+  /** Against an identity, and against a host name, that are not known. */
+  readonly identity: string;
+  readonly host: string;
+}
+
+const hubCures: Cures = { identity: 'dragoman hub device create makes one', host: '--host adds one' };
 
 interface UserName {
   readonly host: string;
@@ -52,6 +62,7 @@ export function decideConnect(packet: IConnectPacket, context: ConnectContext): 
   if (packet.protocolId !== 'MQTT' || packet.protocolVersion !== 4) {
     return refused(connack.protocol, `MQTT 3.1.1 is spoken here, not protocol level ${packet.protocolVersion}`);
   }
+  const { cures = hubCures } = context;
   const user = parseUserName(packet.username ?? '');
   if (!user) return refused(connack.credentials, 'the user name is not {host}/{device}/?api-version=2021-04-12');
   const expectedId = user.moduleId === undefined ? user.deviceId : `${user.deviceId}/${user.moduleId}`;
@@ -59,11 +70,11 @@ export function decideConnect(packet: IConnectPacket, context: ConnectContext): 
     return refused(connack.identifier, `the client id must be "${expectedId}", as in the user name`);
   }
   if (!context.isOurName(user.host)) {
-    return refused(connack.unauthorized, `the user name names the host ${user.host}, which is not a name of this hub (--host adds one)`);
+    return refused(connack.unauthorized, `the user name names the host ${user.host}, which is not a name of this hub (${cures.host})`);
   }
   const identity = context.identity(expectedId);
   const device = user.moduleId === undefined ? identity : context.identity(user.deviceId);
-  if (!identity || !device) return refused(connack.unauthorized, 'no such identity (dragoman hub device create makes one)');
+  if (!identity || !device) return refused(connack.unauthorized, `no such identity (${cures.identity})`);
   if (device.status !== 'enabled') return refused(connack.unauthorized, 'the device is disabled');
   const proof = prove(packet, identity, context);
   return typeof proof === 'string'
@@ -96,14 +107,14 @@ function prove(packet: IConnectPacket, identity: Identity, context: ConnectConte
 export function checkToken(
   token: SasToken | undefined,
   identity: Pick<Identity, 'id' | 'authentication'>,
-  context: Pick<ConnectContext, 'isOurName' | 'nowMs'>,
+  context: Pick<ConnectContext, 'isOurName' | 'nowMs' | 'cures'>,
 ): Proof | string {
   if (identity.authentication.type !== 'sas') throw new TypeError('not an identity with keys');
   if (!token) return 'the password is not a SharedAccessSignature';
   const audience = audienceOf(token);
   if (!audience?.ids.includes(identity.id)) return 'the token is for another resource';
   if (!context.isOurName(audience.host)) {
-    return `the token is for the host ${audience.host}, which is not a name of this hub (--host adds one)`;
+    return `the token is for the host ${audience.host}, which is not a name of this hub (${(context.cures ?? hubCures).host})`;
   }
   const { primaryKey, secondaryKey } = identity.authentication;
   if (!signedBy(token, primaryKey) && !signedBy(token, secondaryKey)) return 'the token is not signed with a key of this identity';

@@ -1,25 +1,26 @@
 import type { IConnectPacket } from 'mqtt-packet';
 import type { Core } from '../core/hub-core.ts';
-import { getIdentity, type Identity, listAuthorities } from '../registry.ts';
-import { decideConnect } from './connect.ts';
+import { getIdentity, listAuthorities } from '../registry.ts';
+import { type ConnectContext, decideConnect } from './connect.ts';
 import type { MqttConnection } from './connection.ts';
 import type { Decision } from './connection-host.ts';
 import { IdentityRole } from './identity-role.ts';
 
-/** Lets identities in, as the registry has them, or as `lookup` says (by client id). */
+/** Lets identities in, as the registry has them, or as `given.identity` says. */
 export function decideIdentity(
   core: Core,
   packet: IConnectPacket,
   connection: MqttConnection,
-  lookup: (id: string) => Identity | undefined = (id) => getIdentity(core.db, id),
+  given: Partial<Pick<ConnectContext, 'identity' | 'cures'>> = {},
 ): Decision {
   const decision = decideConnect(packet, {
     isOurName: core.isOurName,
-    identity: lookup,
+    identity: (id) => getIdentity(core.db, id),
     policies: core.policies,
     certificates: () => connection.certificates(),
     authorities: () => listAuthorities(core.db).map(({ pem }) => pem),
     nowMs: Date.now(),
+    ...given,
   });
   if (!decision.accepted) return decision;
   const { identity, expiresMs, modelId } = decision;

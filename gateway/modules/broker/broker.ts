@@ -1,0 +1,252 @@
+import { join } from 'node:path';
+import type { Endpoint, RoutedMessage, RouteTable } from '../../../deployments/contract.ts';
+import type { MethodAnswer, MethodRequest } from '../../../hub/core/contract.ts';
+import { Core } from '../../../hub/core/hub-core.ts';
+import { RequestError } from '../../../hub/core/request-error.ts';
+import { takeLock } from '../../../hub/database.ts';
+import { afterFix } from '../../../hub/error.ts';
+import { makeFolder } from '../../../hub/folder.ts';
+import { hostOnly } from '../../../hub/mqtt/connect.ts';
+import { decideIdentity } from '../../../hub/mqtt/identity-decision.ts';
+import { type ListenerCertificate, MqttServer, type MqttSettings } from '../../../hub/mqtt/server.ts';
+import { forgetConnections, identityId, listModules, openRegistry } from '../../../hub/registry.ts';
+import type { TwinObject } from '../../../twin/section.ts';
+import type { BrokerClient, BrokerCounters, BrokerOptions } from './contract.ts';
+import { BrokerIdentities } from './identities.ts';
+import { type MethodsEndpoint, type MethodTarget, startMethodsEndpoint } from './methods-endpoint.ts';
+import { handledOutlet, type InputHandler, moduleOutlet, type Outlet, upstreamOutlet } from './outlets.ts';
+import { QueueStore } from './queue-store.ts';
+import { ReportedSync } from './reported.ts';
+import { Router } from './router.ts';
+
+/** The gateway itself among the modules: source of its readings, and the one that serves `inputs/write`. */
+export const builtInModule = 'dragoman';
+
+const defaultMaxBytes = 1024 ** 3;
+const defaultRetryMs = 500;
+
+const cures = {
+  identity: 'modules of the deployment have one; devices themselves do not connect here',
+  host: "the module's IOTEDGE_IOTHUBHOSTNAME and IOTEDGE_GATEWAYHOSTNAME are those of this gateway when its container is made anew",
+};
+
+interface Running {
+  readonly core: Core;
+  readonly identities: BrokerIdentities;
+  readonly router: Router;
+  readonly reported: ReportedSync | undefined;
+  readonly mqtt: MqttServer;
+  readonly handlers: Map<string, InputHandler>;
+}
+
+/** The edge hub of this box: MQTT for modules, routes between them, queues on disk, their twins and methods. */
+export class ModuleBroker implements AsyncDisposable {
+  readonly mqttPort: number;
+  /** Undefined: does not listen. */
+  readonly httpsPort: number | undefined;
+  readonly #options: BrokerOptions;
+  readonly #running: Running;
+  readonly #endpoint: MethodsEndpoint | undefined;
+  readonly #stack: AsyncDisposableStack;
+  #closing: Promise<void> | undefined;
+
+  /** Rejects with HubError: a port in use, the folder not writable or in use by another broker. */
+  static async open(options: BrokerOptions): Promise<ModuleBroker> {
+    const { folder, listen, certificate } = options;
+    makeFolder(folder);
+    await using stack = new AsyncDisposableStack();
+    const lock = takeLock(join(folder, 'lock.db'));
+    if (!lock) {
+      throw afterFix(
+        'broker-running',
+        `another module broker runs in ${folder}`,
+        'stop the other gateway, or give this one its own data folder',
+      );
+    }
+    stack.use(lock);
+    const running = start(options, stack);
+    const mqttSettings = settingsOf(options);
+    stack.defer(() => running.mqtt.close());
+    const mqttPort = await running.mqtt.listen(mqttSettings);
+    const endpoint =
+      listen.httpsPort === undefined
+        ? undefined
+        : stack.use(
+            await startMethodsEndpoint(
+              {
+                identity: (id) => running.identities.find(id),
+                isOurName: running.core.isOurName,
+                invoke: (target, request, caller, signal) => invokeFor(options, running, target, request, caller, signal),
+                log: options.log,
+              },
+              certificate,
+              { port: listen.httpsPort, address: listen.address },
+            ),
+          );
+    const broker = new ModuleBroker(options, running, mqttPort, endpoint, stack.move());
+    running.router.start();
+    for (const { moduleId } of broker.clients()) running.reported?.changed(moduleId);
+    return broker;
+  }
+
+  private constructor(
+    options: BrokerOptions,
+    running: Running,
+    mqttPort: number,
+    endpoint: MethodsEndpoint | undefined,
+    stack: AsyncDisposableStack,
+  ) {
+    this.#options = options;
+    this.#running = running;
+    this.mqttPort = mqttPort;
+    this.#endpoint = endpoint;
+    this.httpsPort = endpoint?.port;
+    this.#stack = stack;
+  }
+
+  /** For messages that come from now on; what waits keeps its priority and time to live. */
+  setRoutes(table: RouteTable, limits: { readonly maxBytes?: number | undefined } = {}): void {
+    this.#running.router.setRoutes(table, limits.maxBytes ?? this.#options.maxBytes ?? defaultMaxBytes);
+  }
+
+  /** Whether a message of this source can go anywhere; where it is false, none need be made. */
+  wants(source: string): boolean {
+    return this.#running.router.wants(source);
+  }
+
+  /** A message of the gateway itself. Resolves when it waits on disk wherever routes lead it; rejects with a HubError when there is no room. */
+  inject(message: RoutedMessage): Promise<void> {
+    return this.#running.router.take(message);
+  }
+
+  /**
+   * Serves an input of the built-in module: a message is taken off its queue when the handler resolves. After a GatewayError `never` it is lost
+   * and said so, after anything else tried again with back-off. One at a time.
+   */
+  onInput(name: string, handler: InputHandler): void {
+    this.#running.handlers.set(name, handler);
+    this.#running.router.wake(`modules/${builtInModule}/inputs/${name}`);
+  }
+
+  /** What upstream says is desired, whole, under its `$version`; 404 when there is no such module. Resolves when it is on disk. */
+  async setDesired(moduleId: string, desired: TwinObject, version: number): Promise<void> {
+    const { core, identities } = this.#running;
+    identities.ensure(moduleId);
+    await core.twins.takeDesired({ deviceId: this.#options.deviceId, moduleId }, desired, version);
+  }
+
+  /** Calls a method of a module. Rejects with a RequestError (`status`) as the hub's own. */
+  invoke(moduleId: string, request: MethodRequest, signal?: AbortSignal): Promise<MethodAnswer> {
+    const { core, identities } = this.#running;
+    identities.ensure(moduleId);
+    return core.methods.invoke({ deviceId: this.#options.deviceId, moduleId }, request, signal);
+  }
+
+  /** Upstream is there again: what waits for it is tried at once. */
+  upstreamConnected(): void {
+    this.#running.router.wake('$upstream');
+    this.#running.reported?.wake();
+  }
+
+  /** After identities were made, deleted, or got other keys: whoever may not be here any more goes out. */
+  identitiesChanged(): void {
+    for (const moduleId of this.#running.identities.check()) this.#running.reported?.forget(moduleId);
+  }
+
+  /** New connections get this one. */
+  useCertificate(certificate: ListenerCertificate): void {
+    this.#running.mqtt.useCertificate(certificate);
+    this.#endpoint?.useCertificate(certificate);
+  }
+
+  /** Modules that were here once. */
+  clients(): readonly BrokerClient[] {
+    const { core } = this.#running;
+    return listModules(core.db, this.#options.deviceId).map(({ id, moduleId = '', connectionMs }) => ({
+      moduleId,
+      connected: core.links.get(id) !== undefined,
+      sinceMs: connectionMs,
+    }));
+  }
+
+  counters(): BrokerCounters {
+    return { ...this.#running.mqtt.counters(), ...this.#running.router.counters() };
+  }
+
+  /** Within a second: what was taken is on disk and acknowledged, every module gets a FIN. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closing ??= this.#stack.disposeAsync();
+    return this.#closing;
+  }
+}
+
+/** Everything but the ports. */
+function start(options: BrokerOptions, stack: AsyncDisposableStack): Running {
+  const { folder, deviceId, log, certificate, retryMs = defaultRetryMs } = options;
+  const db = openRegistry(folder);
+  stack.defer(() => db.close());
+  forgetConnections(db);
+  const names = new Set([...options.hubHostNames, options.hostName].map(hostOnly));
+  const isOurName = (host: string): boolean => names.has(hostOnly(host));
+  // Policies are the hub's; nobody comes in here by one.
+  const core = stack.use(new Core({ folder, db, policies: { get: () => undefined }, isOurName, log }));
+  const identities = new BrokerIdentities(core, deviceId, options.identities);
+  const store = stack.use(new QueueStore(folder));
+  const handlers = new Map<string, InputHandler>();
+  const upstream = upstreamOutlet(options.upstream);
+  const outletOf = (endpoint: Endpoint): Outlet => {
+    if (endpoint.kind === 'upstream') return upstream;
+    const { module, input } = endpoint;
+    if (module === builtInModule) return handledOutlet(() => handlers.get(input));
+    return moduleOutlet(core.inputs, deviceId, module, input);
+  };
+  const maxBytes = options.maxBytes ?? defaultMaxBytes;
+  const router = stack.use(new Router({ store, outletOf, log, maxBytes, retryMs }));
+  if (options.routes) router.setRoutes(options.routes, maxBytes);
+  core.links.onListening((link) => {
+    if (link.listens('inputs') !== undefined) router.wake(`modules/${link.id.slice(deviceId.length + 1)}/inputs/`);
+  });
+  const reported = options.onReported && stack.use(reportedSync(options, options.onReported, core, store));
+  const decide: ConstructorParameters<typeof MqttServer>[0]['decide'] = (packet, connection) =>
+    decideIdentity(core, packet, connection, { identity: (id) => identities.find(id), cures });
+  const mqtt = new MqttServer({ core, decide, store: router, log }, certificate, settingsOf(options));
+  return { core, identities, router, reported, mqtt, handlers };
+}
+
+function reportedSync(options: BrokerOptions, send: NonNullable<BrokerOptions['onReported']>, core: Core, store: QueueStore): ReportedSync {
+  const { deviceId, log, retryMs = defaultRetryMs } = options;
+  const current = (moduleId: string): TwinObject | undefined => {
+    const id = identityId(deviceId, moduleId);
+    return core.identities.get({ deviceId, moduleId }) && core.twinStore.load(id).reported.properties;
+  };
+  const sync = new ReportedSync({ store, current, send, log, retryMs });
+  core.twins.onChange(({ kind, moduleId }) => {
+    if (kind === 'reported' && moduleId !== undefined) sync.changed(moduleId);
+  });
+  return sync;
+}
+
+const settingsOf = ({ listen }: BrokerOptions): MqttSettings => ({
+  listen: listen.address,
+  port: listen.mqttPort ?? 8883,
+  connectWithinMs: 10_000,
+});
+
+/** A call that came over HTTPS. */
+function invokeFor(
+  { deviceId, onDeviceMethod }: BrokerOptions,
+  { core, identities }: Running,
+  target: MethodTarget,
+  request: MethodRequest,
+  caller: string,
+  signal: AbortSignal,
+): Promise<MethodAnswer> {
+  if (target.deviceId !== deviceId)
+    throw new RequestError('DeviceNotFound', `this gateway is ${deviceId}, and knows no device ${target.deviceId}`);
+  if (target.moduleId === undefined) {
+    if (!onDeviceMethod) throw new RequestError('DeviceNotOnline', `${deviceId} itself answers no methods here`);
+    return onDeviceMethod(request, caller, signal);
+  }
+  identities.ensure(target.moduleId);
+  return core.methods.invoke({ deviceId, moduleId: target.moduleId }, request, signal);
+}

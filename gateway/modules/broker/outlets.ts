@@ -1,0 +1,75 @@
+import type { RoutedMessage } from '../../../deployments/contract.ts';
+import type { ModuleInputs } from '../../../hub/core/contract.ts';
+import { GatewayError } from '../../../model/error.ts';
+import type { UpstreamSender } from './contract.ts';
+import { inputMessage } from './message-form.ts';
+
+/**
+ * What became of one try. `away`: the receiver is not there, and its coming back will be told; `later`: tried again with back-off; `refused`: it
+ * will never take this message.
+ */
+export type Outcome = { readonly kind: 'taken' | 'away' } | { readonly kind: 'later' | 'refused'; readonly reason: string };
+
+/** The far end of a queue. */
+export interface Outlet {
+  /** How many messages may be under way at once. */
+  readonly window: number;
+  /** Never rejects. */
+  send(message: RoutedMessage): Promise<Outcome>;
+}
+
+export type InputHandler = (message: RoutedMessage) => Promise<void>;
+
+const taken: Outcome = { kind: 'taken' };
+const away: Outcome = { kind: 'away' };
+
+/** The input of a module that is connected by MQTT. */
+export function moduleOutlet(inputs: ModuleInputs, deviceId: string, module: string, input: string): Outlet {
+  return {
+    window: 64,
+    async send(message) {
+      const { connectionDeviceId = deviceId, connectionModuleId } = message.system;
+      const sender = { deviceId: connectionDeviceId, moduleId: connectionModuleId };
+      try {
+        const acknowledged = await inputs.send({ deviceId, moduleId: module }, input, inputMessage(message), sender);
+        return acknowledged ? taken : away;
+      } catch (error) {
+        // Properties that make a topic longer than MQTT can write.
+        return { kind: 'refused', reason: (error as Error).message };
+      }
+    },
+  };
+}
+
+export function upstreamOutlet(upstream: UpstreamSender): Outlet {
+  return {
+    window: 16,
+    async send(message) {
+      if (message.body.length > upstream.maxBodyBytes) {
+        return { kind: 'refused', reason: `the body has ${message.body.length} bytes; upstream takes ${upstream.maxBodyBytes}` };
+      }
+      return tried(() => upstream.send(message));
+    },
+  };
+}
+
+/** An input that this process serves itself; away until somebody says `onInput`. One message at a time: the next one when its handler is done. */
+export function handledOutlet(handlerOf: () => InputHandler | undefined): Outlet {
+  return {
+    window: 1,
+    async send(message) {
+      const handler = handlerOf();
+      return handler ? tried(() => handler(message)) : away;
+    },
+  };
+}
+
+async function tried(work: () => Promise<void>): Promise<Outcome> {
+  try {
+    await work();
+    return taken;
+  } catch (error) {
+    const never = error instanceof GatewayError && error.retry === 'never';
+    return { kind: never ? 'refused' : 'later', reason: (error as Error).message };
+  }
+}

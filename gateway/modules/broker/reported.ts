@@ -1,0 +1,99 @@
+import type { HubLog } from '../../../hub/log.ts';
+import { diffPatch } from '../../../twin/patch.ts';
+import type { TwinObject } from '../../../twin/section.ts';
+import type { BrokerOptions } from './contract.ts';
+import type { QueueStore } from './queue-store.ts';
+
+const longestWaitMs = 60_000;
+
+/**
+ * Brings upstream what modules report: the difference to what it had last, so that a burst is one patch, and nothing is lost when this process or
+ * the link ends in between. What upstream has is remembered on disk.
+ */
+export class ReportedSync implements Disposable {
+  readonly #store: QueueStore;
+  /** Undefined: there is no such module (any more). */
+  readonly #current: (moduleId: string) => TwinObject | undefined;
+  readonly #send: NonNullable<BrokerOptions['onReported']>;
+  readonly #log: HubLog;
+  readonly #retryMs: number;
+  readonly #running = new Set<string>();
+  readonly #again = new Set<string>();
+  readonly #timers = new Map<string, NodeJS.Timeout>();
+  #closed = false;
+
+  constructor(parts: {
+    readonly store: QueueStore;
+    readonly current: (moduleId: string) => TwinObject | undefined;
+    readonly send: NonNullable<BrokerOptions['onReported']>;
+    readonly log: HubLog;
+    readonly retryMs: number;
+  }) {
+    this.#store = parts.store;
+    this.#current = parts.current;
+    this.#send = parts.send;
+    this.#log = parts.log;
+    this.#retryMs = parts.retryMs;
+  }
+
+  /** The module reported something, or may have. */
+  changed(moduleId: string, waitMs = this.#retryMs): void {
+    if (this.#closed || this.#timers.has(moduleId)) return;
+    if (this.#running.has(moduleId)) {
+      this.#again.add(moduleId);
+      return;
+    }
+    this.#running.add(moduleId);
+    void this.#bring(moduleId).then(
+      () => this.#ended(moduleId),
+      (error: Error) => {
+        this.#log.debug({ module: moduleId, reason: error.message, inMs: waitMs }, 'what a module reported waits for upstream');
+        this.#running.delete(moduleId);
+        if (this.#closed) return;
+        const retry = (): void => {
+          this.#timers.delete(moduleId);
+          this.changed(moduleId, Math.min(waitMs * 2, longestWaitMs));
+        };
+        this.#timers.set(moduleId, setTimeout(retry, waitMs));
+      },
+    );
+  }
+
+  /** Of a module that is gone. */
+  forget(moduleId: string): void {
+    this.#store.db.prepare('DELETE FROM reported WHERE module = ?').run(moduleId);
+  }
+
+  /** What waits is tried now. */
+  wake(): void {
+    const waiting = [...this.#timers];
+    for (const [moduleId, timer] of waiting) {
+      clearTimeout(timer);
+      this.#timers.delete(moduleId);
+      this.changed(moduleId);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#closed = true;
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+  }
+
+  async #bring(moduleId: string): Promise<void> {
+    const wanted = this.#current(moduleId);
+    if (!wanted) return;
+    const row = this.#store.db.prepare('SELECT properties FROM reported WHERE module = ?').get(moduleId);
+    const patch = diffPatch(row ? (JSON.parse(row.properties as string) as TwinObject) : {}, wanted);
+    if (Object.keys(patch).length === 0) return;
+    await this.#send(moduleId, patch);
+    if (this.#closed) return;
+    await this.#store.commits.run(() =>
+      this.#store.db.prepare('INSERT OR REPLACE INTO reported VALUES (?, ?)').run(moduleId, JSON.stringify(wanted)),
+    );
+  }
+
+  #ended(moduleId: string): void {
+    this.#running.delete(moduleId);
+    if (this.#again.delete(moduleId)) this.changed(moduleId);
+  }
+}
