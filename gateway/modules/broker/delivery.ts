@@ -34,6 +34,8 @@ export class Delivery {
   #parked = false;
   /** Something went wrong: nothing new goes out until all that is under way has settled. */
   #dirty = false;
+  /** After a failure one message goes first: were there more, those behind one that fails again would overtake it. */
+  #probing = false;
   #retry: NodeJS.Timeout | undefined;
   #waitMs: number;
   #closed = false;
@@ -63,6 +65,7 @@ export class Delivery {
     clearTimeout(this.#retry);
     this.#retry = undefined;
     this.#waitMs = this.#parts.retryMs;
+    this.#probing = false;
     this.#restart();
   }
 
@@ -102,7 +105,7 @@ export class Delivery {
   #pump(): void {
     if (this.#parked || this.#dirty || this.#retry !== undefined || this.#closed) return;
     for (;;) {
-      const room = this.#parts.outlet.window - this.#inFlight.size;
+      const room = (this.#probing ? 1 : this.#parts.outlet.window) - this.#inFlight.size;
       if (room <= 0) return;
       const messages = this.#next(room);
       if (messages.length === 0) return;
@@ -145,7 +148,10 @@ export class Delivery {
       }
       this.#gone(bytes, outcome.kind === 'taken' ? 'delivered' : 'refused');
       this.#takeOff(id);
-      if (!this.#dirty) this.#waitMs = this.#parts.retryMs;
+      if (!this.#dirty) {
+        this.#waitMs = this.#parts.retryMs;
+        this.#probing = false;
+      }
     } else {
       this.#dirty = true;
       if (outcome.kind === 'away' && epoch === this.#epoch) this.#parked = true;
@@ -156,6 +162,7 @@ export class Delivery {
   }
 
   #wait(reason: string): void {
+    this.#probing = true;
     if (this.#retry !== undefined || this.#closed) return;
     this.#parts.log.debug({ endpoint: this.name, reason, inMs: this.#waitMs }, 'messages wait and are tried again');
     this.#retry = setTimeout(() => {
