@@ -2,7 +2,9 @@ import type { Command } from 'commander';
 
 const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value];
 
-/** `dragoman plan` and `dragoman route …`; each action loads its own modules. */
+const dataFolder = ['--data <dir>', 'data folder of the gateway', './data'] as const;
+
+/** `dragoman plan`, `deploy`, `modules` and `route …`; each action loads its own modules. */
 export function registerDeploymentCommands(program: Command, finish: (code: number) => void): void {
   program
     .command('plan')
@@ -15,6 +17,22 @@ export function registerDeploymentCommands(program: Command, finish: (code: numb
     .option('--json', 'as JSON')
     .addHelpText('after', '\nExamples:\n  $ dragoman plan deployment.json\n  $ dragoman plan deployment.json --from yesterday.json\n')
     .action(async (file, options) => finish(await (await import('./plan.ts')).planDeployment(file, options)));
+
+  program
+    .command('deploy')
+    .summary('have the running gateway carry out a deployment')
+    .description(
+      'Checks a deployment, shows what it does to what runs, and has the gateway on this machine carry it out. What fails is taken back: then what ran before runs on.',
+    )
+    .argument('<file>', 'deployment manifest (JSON), or Deployment of Kubernetes (.yaml)')
+    .option(...dataFolder)
+    .option('--dry-run', 'only check and show')
+    .option('--no-wait', 'do not wait until it runs')
+    .option('--json', 'as JSON')
+    .addHelpText('after', '\nExamples:\n  $ dragoman deploy deployment.json --dry-run\n  $ dragoman deploy deployment.json\n')
+    .action(async (file, options) => finish(await (await import('./deploy.ts')).deploy(file, options)));
+
+  registerModules(program, finish);
 
   program
     .command('export')
@@ -57,4 +75,31 @@ export function registerDeploymentCommands(program: Command, finish: (code: numb
       `\nExamples:\n  $ dragoman route test deployment.json --source dragoman/cooker-1 --property equipment=cooker-1\n  $ dragoman route test deployment.json --source score/alarms --body '{"over": 12}'\n`,
     )
     .action(async (file, options) => finish(await (await import('./route.ts')).routeTest(file, options)));
+}
+
+function registerModules(program: Command, finish: (code: number) => void): void {
+  const modules = program
+    .command('modules')
+    .summary('show the modules of the running gateway')
+    .description('Shows what runs, what should run, and what waits in the queues of routes.')
+    .option(...dataFolder)
+    .option('--json', 'as JSON')
+    .action(async (options) => finish(await (await import('./modules.ts')).showModules(options)));
+
+  modules
+    .command('restart')
+    .description('Starts the container of a module anew.')
+    .argument('<module>', 'its name')
+    .option(...dataFolder)
+    .action(async (module, options) => finish(await (await import('./modules.ts')).restartModule(module, options)));
+
+  modules
+    .command('logs')
+    .description('Prints the last lines of a module.')
+    .argument('<module>', 'its name')
+    .option(...dataFolder)
+    .option('--tail <lines>', 'how many', '100')
+    .option('--since <time>', 'a duration such as 10m, or a time')
+    .addHelpText('after', '\nExample:\n  $ dragoman modules logs score --since 10m\n')
+    .action(async (module, options) => finish(await (await import('./modules.ts')).moduleLogs(module, options)));
 }
