@@ -50,6 +50,17 @@ test('the embedded hub makes room for the module broker, and says so where its p
   expect(clash.problems).toEqual([expect.stringMatching(/^1:30 hub-settings port: 8883 is that of the module broker too/)]);
 });
 
+test('two destinations at one broker may not both say whether the gateway is online', async () => {
+  const two = (status: string): string =>
+    `destinations:\n  a: { kind: mqtt, url: "mqtt://b", clientId: a }\n  b: { kind: mqtt, url: "mqtt://b", clientId: b${status} }\n`;
+  expect((await load(two(''))).problems).toEqual([
+    expect.stringMatching(
+      /hub-settings destinations\.b\.status: the status topic "\{source\}\/status" at b:1883 is that of destinations\.a too/,
+    ),
+  ]);
+  expect((await load(two(', status: false'))).problems).toEqual([]);
+});
+
 describe('says where and what', () => {
   test.each([
     ['an unknown key', 'gatway: a\n', /^1:1 unknown-key/],

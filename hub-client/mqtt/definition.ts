@@ -119,14 +119,23 @@ export const mqtt: HubClientKind<MqttSettings> = {
     const at = `${url.protocol}://${url.host.includes(':') ? `[${url.host}]` : url.host}:${url.port}${url.path}`;
     return sparkplug ? `Sparkplug B group ${sparkplug.group}, ${at}` : `MQTT broker, ${at}`;
   },
-  claims({ url, clientId, sparkplug }, gateway) {
+  claims({ url, clientId, sparkplug, status }, gateway) {
     const at = `${url.host}:${url.port}`;
     const id: Claim = {
       key: 'clientId',
       what: `the client id "${clientId ?? gateway}" at ${at}`,
       hint: `of two clients with one id a broker throws out the one that was first, for ever; write clientId: for one of them`,
     };
-    if (!sparkplug) return [id];
+    if (!sparkplug && status === false) return [id];
+    if (!sparkplug)
+      return [
+        id,
+        {
+          key: 'status',
+          what: `the status topic "${status ?? defaultStatusTopic}" at ${at}`,
+          hint: 'when one of the two loses its link, the gateway would be said to be offline; write another topic, or status: false, for one of them',
+        },
+      ];
     const node = `${sparkplug.group}/${sparkplug.edgeNode ?? gateway}`;
     return [
       id,
