@@ -41,3 +41,13 @@ test('one destination, named hub, when nothing else is said', async () => {
   outbox.cursor('hub').acknowledge((await outbox.cursor('hub').next(options, soon()))!);
   expect(outbox.counters()).toMatchObject({ queued: 7, acked: 7, pending: 0, nextSequence: 2 });
 });
+
+test('of a batch that was refused in part, the rest arrived', async () => {
+  await using outbox = memoryOutbox();
+  await outbox.append(event(1, 7));
+  const hub = outbox.cursor('hub');
+  hub.reject((await hub.next(options, soon()))!, 'two of them are too old', { readings: 2, mark: 'm' });
+  expect(hub.mark).toBe('m');
+  expect(hub.counters()).toMatchObject({ acked: 5, dropped: 2, pending: 0 });
+  expect(outbox.counters()).toMatchObject({ acked: 5, dropped: 2, pending: 0 });
+});

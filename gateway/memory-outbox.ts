@@ -5,8 +5,8 @@ interface Held {
   readonly text: string;
   readonly readings: number;
   readonly fromMs: number;
-  /** A required destination will never get it: the log counts it as dropped already. */
-  lost: boolean;
+  /** Readings of it that a required destination will never get: the log counts them as dropped already. */
+  lost: number;
 }
 
 /**
@@ -44,7 +44,7 @@ class HeldEvents {
 
   add({ encode, readings, fromMs }: OutboxEvent): void {
     const sequence = this.#next++;
-    this.events.push({ sequence, text: encode(sequence), readings, fromMs, lost: false });
+    this.events.push({ sequence, text: encode(sequence), readings, fromMs, lost: 0 });
     this.queued += readings;
     for (const wake of this.wakes) wake();
   }
@@ -55,9 +55,10 @@ class HeldEvents {
     return first ? Math.max(0, sequence - first.sequence + 1) : 0;
   }
 
-  lose(event: Held): void {
-    if (!event.lost) this.#dropped += event.readings;
-    event.lost = true;
+  lose(event: Held, readings: number): void {
+    const more = Math.max(0, readings - event.lost);
+    this.#dropped += more;
+    event.lost += more;
   }
 
   /** A position moved: what all required ones have is acknowledged, what all have is forgotten. */
@@ -65,7 +66,7 @@ class HeldEvents {
     const through = Math.min(...this.positions.filter((one) => one.required).map((one) => one.position));
     for (let i = this.after(this.#countedThrough); i < this.after(through); i++) {
       const { lost, readings } = this.events[i]!;
-      if (!lost) this.#acked += readings;
+      this.#acked += readings - lost;
     }
     this.#countedThrough = through;
     this.events.splice(0, this.after(Math.min(...this.positions.map((one) => one.position))));
@@ -136,10 +137,15 @@ function memoryCursor(log: HeldEvents, required: boolean): OutboxCursor {
     rewind() {
       handedThrough = at.position;
     },
-    reject(batch) {
+    reject(batch, _reason, part) {
+      lastMark = part?.mark ?? lastMark;
+      let left = part?.readings ?? batch.readings;
       for (const event of finish(batch.lastSequence)) {
-        dropped += event.readings;
-        if (required) log.lose(event);
+        const gone = Math.min(left, event.readings);
+        left -= gone;
+        dropped += gone;
+        acked += event.readings - gone;
+        if (required) log.lose(event, gone);
       }
       log.moved();
     },
