@@ -7,8 +7,8 @@ export interface IdentityLink {
   readonly generationId: string;
   /** The granted QoS; undefined: the identity does not listen for it. */
   listens(feature: Feature): 0 | 1 | undefined;
-  /** QoS 0: sent, or lost with the link. */
-  publish(topic: string, body: string | Uint8Array): void;
+  /** QoS 0: sent, or lost with the link; `sent` is called once, with true when the operating system took it. */
+  publish(topic: string, body: string | Uint8Array, sent?: (taken: boolean) => void): void;
   /** QoS 1: `settled` is called once, with true at the PUBACK, with false when the link ended first. */
   deliver(topic: string, body: Uint8Array, settled: (acknowledged: boolean) => void): void;
   /** Ends it, with a FIN. */

@@ -35,6 +35,5 @@ function send(
   const topic = `devices/${name.deviceId}/modules/${name.moduleId}/inputs/${level}/${bag}`;
   if (qos === 1) return new Promise((resolve) => link.deliver(topic, message.body, resolve));
   // Nobody will acknowledge it: sent is all there is.
-  link.publish(topic, message.body);
-  return Promise.resolve(true);
+  return new Promise((resolve) => link.publish(topic, message.body, resolve));
 }

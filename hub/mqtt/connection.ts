@@ -100,10 +100,14 @@ export class MqttConnection implements Speaker {
     return this.#socket.servername || undefined;
   }
 
-  publish(topic: string, body: string | Uint8Array): void {
-    if (this.#end) return;
+  publish(topic: string, body: string | Uint8Array, sent?: (taken: boolean) => void): void {
+    if (this.#end) {
+      sent?.(false);
+      return;
+    }
     const payload = typeof body === 'string' ? body : Buffer.from(body);
-    this.#send({ cmd: 'publish', topic, payload, qos: 0, retain: false, dup: false });
+    const packet = generate({ cmd: 'publish', topic, payload, qos: 0, retain: false, dup: false });
+    this.#write(packet, sent && ((error) => sent(!error)));
   }
 
   deliver(topic: string, body: string | Uint8Array, settled: (acknowledged: boolean) => void): void {
@@ -351,8 +355,8 @@ export class MqttConnection implements Speaker {
     this.#write(generate(packet));
   }
 
-  #write(bytes: Buffer): void {
-    this.#socket.write(bytes);
+  #write(bytes: Buffer, written?: (error: Error | null | undefined) => void): void {
+    this.#socket.write(bytes, written);
     if (this.#socket.writableLength > unreadBytes)
       this.close({ code: 'not-reading', reason: 'the device does not read its answers', bad: true });
   }

@@ -72,8 +72,8 @@ export class IdentityRole implements Role, IdentityLink {
     return granted.length === 0 ? undefined : (Math.max(...granted) as 0 | 1);
   }
 
-  publish(topic: string, body: string | Uint8Array): void {
-    this.#speaker.publish(topic, body);
+  publish(topic: string, body: string | Uint8Array, sent?: (taken: boolean) => void): void {
+    this.#speaker.publish(topic, body, sent);
   }
 
   deliver(topic: string, body: Uint8Array, settled: (acknowledged: boolean) => void): void {

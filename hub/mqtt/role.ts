@@ -11,7 +11,7 @@ export interface TelemetryTopic {
 export interface Speaker {
   readonly subscriptions: ReadonlyMap<string, 0 | 1>;
   /** QoS 0. */
-  publish(topic: string, body: string | Uint8Array): void;
+  publish(topic: string, body: string | Uint8Array, sent?: (taken: boolean) => void): void;
   /** QoS 1; `settled` is called once: true at the PUBACK, false when the connection ended first. */
   deliver(topic: string, body: string | Uint8Array, settled: (acknowledged: boolean) => void): void;
   close(end: { readonly code: string; readonly reason: string; readonly bad: boolean }): void;

@@ -4,19 +4,21 @@ import type { MethodAnswer, MethodRequest } from '../../../hub/core/contract.ts'
 import { Core } from '../../../hub/core/hub-core.ts';
 import { RequestError } from '../../../hub/core/request-error.ts';
 import { takeLock } from '../../../hub/database.ts';
-import { afterFix } from '../../../hub/error.ts';
+import { afterFix, type HubError } from '../../../hub/error.ts';
 import { makeFolder } from '../../../hub/folder.ts';
 import { hostOnly } from '../../../hub/mqtt/connect.ts';
 import { decideIdentity } from '../../../hub/mqtt/identity-decision.ts';
 import { type ListenerCertificate, MqttServer, type MqttSettings } from '../../../hub/mqtt/server.ts';
-import { forgetConnections, identityId, listModules, openRegistry } from '../../../hub/registry.ts';
+import { forgetConnections, getIdentity, identityId, listModules, openRegistry } from '../../../hub/registry.ts';
 import type { TwinObject } from '../../../twin/section.ts';
+import { DeadLetters } from '../../destination/dead-letters.ts';
+import { Budget } from './budget.ts';
 import type { BrokerClient, BrokerCounters, BrokerOptions } from './contract.ts';
 import { BrokerIdentities } from './identities.ts';
 import { type MethodsEndpoint, type MethodTarget, startMethodsEndpoint } from './methods-endpoint.ts';
-import { handledOutlet, type InputHandler, moduleOutlet, type Outlet, upstreamOutlet } from './outlets.ts';
+import { handledOutlet, type InputHandler, moduleBudgetBytes, moduleOutlet, type Outlet, upstreamOutlet } from './outlets.ts';
 import { QueueStore } from './queue-store.ts';
-import { ReportedSync } from './reported.ts';
+import { type ReportedNow, ReportedSync } from './reported.ts';
 import { Router } from './router.ts';
 
 /** The gateway itself among the modules: source of its readings, and the one that serves `inputs/write`. */
@@ -37,6 +39,7 @@ interface Running {
   readonly reported: ReportedSync | undefined;
   readonly mqtt: MqttServer;
   readonly handlers: Map<string, InputHandler>;
+  readonly failed: Promise<HubError>;
 }
 
 /** The edge hub of this box: MQTT for modules, routes between them, queues on disk, their twins and methods. */
@@ -44,6 +47,8 @@ export class ModuleBroker implements AsyncDisposable {
   readonly mqttPort: number;
   /** Undefined: does not listen. */
   readonly httpsPort: number | undefined;
+  /** Resolves when the broker broke in a way that only a new one cures; nothing is taken any more then. */
+  readonly failed: Promise<HubError>;
   readonly #options: BrokerOptions;
   readonly #running: Running;
   readonly #endpoint: MethodsEndpoint | undefined;
@@ -64,7 +69,7 @@ export class ModuleBroker implements AsyncDisposable {
       );
     }
     stack.use(lock);
-    const running = start(options, stack);
+    const running = await start(options, stack);
     const mqttSettings = settingsOf(options);
     stack.defer(() => running.mqtt.close());
     const mqttPort = await running.mqtt.listen(mqttSettings);
@@ -101,6 +106,7 @@ export class ModuleBroker implements AsyncDisposable {
     this.mqttPort = mqttPort;
     this.#endpoint = endpoint;
     this.httpsPort = endpoint?.port;
+    this.failed = running.failed;
     this.#stack = stack;
   }
 
@@ -150,7 +156,7 @@ export class ModuleBroker implements AsyncDisposable {
 
   /** After identities were made, deleted, or got other keys: whoever may not be here any more goes out. */
   identitiesChanged(): void {
-    for (const moduleId of this.#running.identities.check()) this.#running.reported?.forget(moduleId);
+    this.#running.identities.check();
   }
 
   /** New connections get this one. */
@@ -181,7 +187,7 @@ export class ModuleBroker implements AsyncDisposable {
 }
 
 /** Everything but the ports. */
-function start(options: BrokerOptions, stack: AsyncDisposableStack): Running {
+async function start(options: BrokerOptions, stack: AsyncDisposableStack): Promise<Running> {
   const { folder, deviceId, log, certificate, retryMs = defaultRetryMs } = options;
   const db = openRegistry(folder);
   stack.defer(() => db.close());
@@ -191,17 +197,21 @@ function start(options: BrokerOptions, stack: AsyncDisposableStack): Running {
   // Policies are the hub's; nobody comes in here by one.
   const core = stack.use(new Core({ folder, db, policies: { get: () => undefined }, isOurName, log }));
   const identities = new BrokerIdentities(core, deviceId, options.identities);
-  const store = stack.use(new QueueStore(folder));
+  const store = stack.use(await QueueStore.open(folder));
   const handlers = new Map<string, InputHandler>();
   const upstream = upstreamOutlet(options.upstream);
+  const budgets = new Map<string, Budget>();
   const outletOf = (endpoint: Endpoint): Outlet => {
     if (endpoint.kind === 'upstream') return upstream;
     const { module, input } = endpoint;
     if (module === builtInModule) return handledOutlet(() => handlers.get(input));
-    return moduleOutlet(core.inputs, deviceId, module, input);
+    const budget = budgets.get(module) ?? new Budget(moduleBudgetBytes);
+    budgets.set(module, budget);
+    return moduleOutlet(core.inputs, deviceId, module, input, budget);
   };
   const maxBytes = options.maxBytes ?? defaultMaxBytes;
-  const router = stack.use(new Router({ store, outletOf, log, maxBytes, retryMs }));
+  const deadLetters = new DeadLetters(options.deadLettersFolder ?? join(folder, 'dead-letters'), 'modules');
+  const router = stack.use(new Router({ store, outletOf, log, maxBytes, retryMs, deadLetters }));
   if (options.routes) router.setRoutes(options.routes, maxBytes);
   core.links.onListening((link) => {
     if (link.listens('inputs') !== undefined) router.wake(`modules/${link.id.slice(deviceId.length + 1)}/inputs/`);
@@ -210,14 +220,15 @@ function start(options: BrokerOptions, stack: AsyncDisposableStack): Running {
   const decide: ConstructorParameters<typeof MqttServer>[0]['decide'] = (packet, connection) =>
     decideIdentity(core, packet, connection, { identity: (id) => identities.find(id), cures });
   const mqtt = new MqttServer({ core, decide, store: router, log }, certificate, settingsOf(options));
-  return { core, identities, router, reported, mqtt, handlers };
+  return { core, identities, router, reported, mqtt, handlers, failed: store.failed };
 }
 
 function reportedSync(options: BrokerOptions, send: NonNullable<BrokerOptions['onReported']>, core: Core, store: QueueStore): ReportedSync {
   const { deviceId, log, retryMs = defaultRetryMs } = options;
-  const current = (moduleId: string): TwinObject | undefined => {
+  const current = (moduleId: string): ReportedNow | undefined => {
     const id = identityId(deviceId, moduleId);
-    return core.identities.get({ deviceId, moduleId }) && core.twinStore.load(id).reported.properties;
+    const identity = getIdentity(core.db, id);
+    return identity && { generationId: identity.generationId, properties: core.twinStore.load(id).reported.properties };
   };
   const sync = new ReportedSync({ store, current, send, log, retryMs });
   core.twins.onChange(({ kind, moduleId }) => {

@@ -36,6 +36,8 @@ export interface BrokerOptions {
   readonly log: HubLog;
   /** Until the first `setRoutes`: nothing goes anywhere. */
   readonly routes?: RouteTable;
+  /** Where messages go that their receiver refused for good. Default: `dead-letters` in the folder of the broker. */
+  readonly deadLettersFolder?: string;
   /** All queues together, in bytes of bodies and properties. Default 1 GB. */
   readonly maxBytes?: number;
   /** A method that a module calls on the device itself. Absent: 404. */
@@ -64,13 +66,13 @@ export interface QueueCounters {
   readonly waiting: number;
   readonly waitingBytes: number;
   readonly delivered: number;
-  /** Taken away because their time to live was over. */
+  /** Ever, over restarts: taken away because their time to live was over. */
   readonly expired: number;
-  /** Taken away because the endpoint will never take them. */
+  /** Ever, over restarts: taken away because the endpoint will never take them; they are among the dead letters. */
   readonly refused: number;
 }
 
-/** Since the start; `waiting` and what it is made of outlive restarts. */
+/** Since the start; `waiting` and what was lost outlive restarts. */
 export interface BrokerCounters {
   readonly connections: number;
   /** Connections let in, refused, and ended for breaking the protocol. */

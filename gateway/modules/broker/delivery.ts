@@ -1,7 +1,9 @@
+import type { RoutedMessage } from '../../../deployments/contract.ts';
 import type { HubLog } from '../../../hub/log.ts';
 import type { QueueCounters } from './contract.ts';
 import type { Outcome, Outlet } from './outlets.ts';
-import type { QueueStore, Waiting } from './queue-store.ts';
+import type { EndpointSum, QueueStore, Waiting } from './queue-store.ts';
+import type { Loss } from './queue-writer.ts';
 
 /** Longest wait between two tries, milliseconds. */
 const longestWaitMs = 60_000;
@@ -12,8 +14,10 @@ export interface DeliveryParts {
   readonly outlet: Outlet;
   readonly log: HubLog;
   readonly retryMs: number;
-  /** Bytes that left the disk. */
+  /** Bytes that left the queue. */
   readonly freed: (bytes: number) => void;
+  /** A message that its endpoint will never take; it leaves the disk when this resolves. Never rejects. */
+  readonly refused: (message: RoutedMessage, id: number, reason: string) => Promise<void>;
 }
 
 /**
@@ -39,14 +43,16 @@ export class Delivery {
   #retry: NodeJS.Timeout | undefined;
   #waitMs: number;
   #closed = false;
+  #waitsForRoom = false;
+  /** Expired, and not said yet. */
+  #unsaid = 0;
   readonly #count = { waiting: 0, bytes: 0, delivered: 0, expired: 0, refused: 0 };
 
-  constructor(parts: DeliveryParts, waiting: { readonly messages: number; readonly bytes: number }) {
+  constructor(parts: DeliveryParts, { messages, bytes, losses }: Omit<EndpointSum, 'endpoint'>) {
     this.name = parts.name;
     this.#parts = parts;
     this.#waitMs = parts.retryMs;
-    this.#count.waiting = waiting.messages;
-    this.#count.bytes = waiting.bytes;
+    this.#count = { waiting: messages, bytes, delivered: 0, ...losses };
     for (const priority of parts.store.priorities(parts.name)) this.#know(priority);
   }
 
@@ -69,12 +75,16 @@ export class Delivery {
     this.#restart();
   }
 
-  /** Takes away what expired; false while it is being sent. */
-  expire(id: number, bytes: number): boolean {
-    if (this.#inFlight.has(id) || this.#leaving.has(id)) return false;
-    this.#gone(bytes, 'expired');
-    this.#takeOff(id);
-    return true;
+  /** Takes away what expired, and resolves when it is gone from the disk; undefined while it is being sent. */
+  expire(id: number, bytes: number): Promise<void> | undefined {
+    return this.#inFlight.has(id) || this.#leaving.has(id) ? undefined : this.#lost(id, bytes, 'expired');
+  }
+
+  /** How many expired since the last call; each is to be said once. */
+  takeUnsaid(): number {
+    const unsaid = this.#unsaid;
+    this.#unsaid = 0;
+    return unsaid;
   }
 
   counters(): QueueCounters {
@@ -104,22 +114,42 @@ export class Delivery {
 
   #pump(): void {
     if (this.#parked || this.#dirty || this.#retry !== undefined || this.#closed) return;
+    const { window, budget } = this.#parts.outlet;
     for (;;) {
-      const room = (this.#probing ? 1 : this.#parts.outlet.window) - this.#inFlight.size;
-      if (room <= 0) return;
-      const messages = this.#next(room);
-      if (messages.length === 0) return;
-      for (const message of messages) this.#send(message);
+      const messages = (this.#probing ? 1 : window) - this.#inFlight.size;
+      if (messages <= 0) return;
+      if (budget.room === 0) {
+        this.#onceRoom();
+        return;
+      }
+      const next = this.#next({ messages, bytes: budget.room });
+      if (next.length === 0) return;
+      for (const message of next) this.#send(message);
     }
   }
 
-  #next(max: number): readonly Waiting[] {
-    for (const priority of this.#order) {
-      const messages = this.#parts.store.next(this.name, priority, this.#lastIds.get(priority) ?? 0, max);
-      const last = messages.at(-1);
-      if (!last) continue;
-      this.#lastIds.set(priority, last.id);
-      return messages;
+  #onceRoom(): void {
+    if (this.#waitsForRoom) return;
+    this.#waitsForRoom = true;
+    this.#parts.outlet.budget.onceRoom(() => {
+      this.#waitsForRoom = false;
+      this.#pump();
+    });
+  }
+
+  #next(max: { readonly messages: number; readonly bytes: number }): readonly Waiting[] {
+    try {
+      for (const priority of this.#order) {
+        const messages = this.#parts.store.next(this.name, priority, this.#lastIds.get(priority) ?? 0, max);
+        const last = messages.at(-1);
+        if (!last) continue;
+        this.#lastIds.set(priority, last.id);
+        return messages;
+      }
+    } catch (error) {
+      this.#parts.log.error({ endpoint: this.name, reason: (error as Error).message }, 'a queue of the module broker cannot be read');
+      this.#dirty = true;
+      this.#wait((error as Error).message);
     }
     return [];
   }
@@ -128,34 +158,33 @@ export class Delivery {
     const { id, expiresMs, bytes, message } = waiting;
     if (this.#leaving.has(id)) return;
     if (expiresMs !== undefined && expiresMs <= Date.now()) {
-      this.#gone(bytes, 'expired');
-      this.#takeOff(id);
+      void this.#lost(id, bytes, 'expired');
       return;
     }
+    const { outlet } = this.#parts;
     this.#inFlight.add(id);
+    outlet.budget.take(bytes);
     const epoch = this.#epoch;
-    void this.#parts.outlet.send(message).then((outcome) => {
+    void outlet.send(message).then((outcome) => {
       this.#inFlight.delete(id);
       this.#settled(waiting, outcome, epoch);
+      // Last: whoever goes on now must know already what went wrong.
+      outlet.budget.give(bytes);
     });
   }
 
   #settled({ id, bytes, message }: Waiting, outcome: Outcome, epoch: number): void {
-    if (outcome.kind === 'taken' || outcome.kind === 'refused') {
-      if (outcome.kind === 'refused') {
-        const from = message.source;
-        this.#parts.log.warn({ endpoint: this.name, from, reason: outcome.reason }, 'a message was refused for good and is lost');
-      }
-      this.#gone(bytes, outcome.kind === 'taken' ? 'delivered' : 'refused');
-      this.#takeOff(id);
+    if (outcome.kind === 'away' || outcome.kind === 'later') {
+      this.#dirty = true;
+      if (outcome.kind === 'later') this.#wait(outcome.reason);
+      else if (epoch === this.#epoch) this.#parked = true;
+    } else {
+      if (outcome.kind === 'taken') this.#delivered(id, bytes);
+      else this.#refuse(message, id, bytes, outcome.reason);
       if (!this.#dirty) {
         this.#waitMs = this.#parts.retryMs;
         this.#probing = false;
       }
-    } else {
-      this.#dirty = true;
-      if (outcome.kind === 'away' && epoch === this.#epoch) this.#parked = true;
-      if (outcome.kind === 'later') this.#wait(outcome.reason);
     }
     if (this.#dirty) this.#restart();
     else this.#pump();
@@ -172,17 +201,37 @@ export class Delivery {
     this.#waitMs = Math.min(this.#waitMs * 2, longestWaitMs);
   }
 
-  #gone(bytes: number, why: 'delivered' | 'expired' | 'refused'): void {
+  #delivered(id: number, bytes: number): void {
+    this.#count.delivered++;
+    void this.#leaves(id, bytes);
+  }
+
+  #refuse(message: RoutedMessage, id: number, bytes: number, reason: string): void {
+    this.#leaving.add(id);
+    void this.#parts.refused(message, id, reason).then(() => this.#lost(id, bytes, 'refused'));
+  }
+
+  #lost(id: number, bytes: number, why: Loss): Promise<void> {
     this.#count[why]++;
+    if (why === 'expired') this.#unsaid++;
+    return this.#leaves(id, bytes, why);
+  }
+
+  #leaves(id: number, bytes: number, why?: Loss): Promise<void> {
     this.#count.waiting--;
     this.#count.bytes -= bytes;
     this.#parts.freed(bytes);
+    this.#leaving.add(id);
+    return this.#takeOff(id, why);
   }
 
-  #takeOff(id: number): void {
-    this.#leaving.add(id);
-    const done = (): void => void this.#leaving.delete(id);
-    // A disk that does not take even this: the message stays, and goes out once more after a restart.
-    this.#parts.store.remove([id]).then(done, () => {});
+  /** A disk that does not take even this is asked again; until then the message stays, and goes out once more after a restart. */
+  async #takeOff(id: number, why?: Loss): Promise<void> {
+    try {
+      await this.#parts.store.remove(id, why && { endpoint: this.name, why });
+      this.#leaving.delete(id);
+    } catch {
+      if (!this.#closed) setTimeout(() => void this.#takeOff(id, why), longestWaitMs).unref();
+    }
   }
 }

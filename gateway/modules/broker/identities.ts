@@ -43,21 +43,18 @@ export class BrokerIdentities {
   }
 
   /** Whoever is not a module any more, or came in by another key, goes out; what was kept for those that are gone goes, too. */
-  check(): readonly string[] {
+  check(): void {
     const { db, links } = this.#core;
-    const gone: string[] = [];
     for (const { id, moduleId = '', generationId } of listModules(db, this.#deviceId)) {
       const known = this.#lookup.get(moduleId);
       if (known?.generationId !== generationId) {
         links.get(id)?.end('the identity of the module was deleted or made anew');
         removeDevice(db, id);
-        gone.push(moduleId);
       } else if (this.#cameInBy.has(id) && this.#cameInBy.get(id) !== keysOf(known)) {
         this.#cameInBy.delete(id);
         links.get(id)?.end('the keys of the module were changed');
       }
     }
-    return gone;
   }
 
   /** A module that was deleted and made anew begins without session and twin. */

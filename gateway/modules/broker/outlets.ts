@@ -1,6 +1,7 @@
 import type { RoutedMessage } from '../../../deployments/contract.ts';
 import type { ModuleInputs } from '../../../hub/core/contract.ts';
 import { GatewayError } from '../../../model/error.ts';
+import { Budget } from './budget.ts';
 import type { UpstreamSender } from './contract.ts';
 import { inputMessage } from './message-form.ts';
 
@@ -8,12 +9,17 @@ import { inputMessage } from './message-form.ts';
  * What became of one try. `away`: the receiver is not there, and its coming back will be told; `later`: tried again with back-off; `refused`: it
  * will never take this message.
  */
-export type Outcome = { readonly kind: 'taken' | 'away' } | { readonly kind: 'later' | 'refused'; readonly reason: string };
+export type Outcome =
+  | { readonly kind: 'taken' }
+  | { readonly kind: 'away' }
+  | { readonly kind: 'later'; readonly reason: string }
+  | { readonly kind: 'refused'; readonly reason: string };
 
 /** The far end of a queue. */
 export interface Outlet {
-  /** How many messages may be under way at once. */
+  /** How many messages of one queue may be under way at once. */
   readonly window: number;
+  readonly budget: Budget;
   /** Never rejects. */
   send(message: RoutedMessage): Promise<Outcome>;
 }
@@ -23,10 +29,15 @@ export type InputHandler = (message: RoutedMessage) => Promise<void>;
 const taken: Outcome = { kind: 'taken' };
 const away: Outcome = { kind: 'away' };
 
-/** The input of a module that is connected by MQTT. */
-export function moduleOutlet(inputs: ModuleInputs, deviceId: string, module: string, input: string): Outlet {
+/** Well below what a connection lets a client leave unread before it hangs up, with one large message more. */
+export const moduleBudgetBytes = 384 * 1024;
+const upstreamBudgetBytes = 4 * 1024 * 1024;
+
+/** The input of a module that is connected by MQTT; all inputs of one module share its budget. */
+export function moduleOutlet(inputs: ModuleInputs, deviceId: string, module: string, input: string, budget: Budget): Outlet {
   return {
     window: 64,
+    budget,
     async send(message) {
       const { connectionDeviceId = deviceId, connectionModuleId } = message.system;
       const sender = { deviceId: connectionDeviceId, moduleId: connectionModuleId };
@@ -44,6 +55,7 @@ export function moduleOutlet(inputs: ModuleInputs, deviceId: string, module: str
 export function upstreamOutlet(upstream: UpstreamSender): Outlet {
   return {
     window: 16,
+    budget: new Budget(upstreamBudgetBytes),
     async send(message) {
       if (message.body.length > upstream.maxBodyBytes) {
         return { kind: 'refused', reason: `the body has ${message.body.length} bytes; upstream takes ${upstream.maxBodyBytes}` };
@@ -57,6 +69,7 @@ export function upstreamOutlet(upstream: UpstreamSender): Outlet {
 export function handledOutlet(handlerOf: () => InputHandler | undefined): Outlet {
   return {
     window: 1,
+    budget: new Budget(upstreamBudgetBytes),
     async send(message) {
       const handler = handlerOf();
       return handler ? tried(() => handler(message)) : away;

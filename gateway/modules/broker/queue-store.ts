@@ -1,25 +1,14 @@
 import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import type { Endpoint, RoutedMessage, RouteTarget } from '../../../deployments/contract.ts';
-import { Commits } from '../../../hub/core/commits.ts';
 import { type DatabaseSync, openDatabase, type StatementSync } from '../../../hub/database.ts';
+import { HubError } from '../../../hub/error.ts';
 import { sizeOf } from './message-form.ts';
-
-/**
- * `queue`: one row a message and endpoint; `id` rises for ever, so order within an endpoint and priority is order of ids. `expires_ms` NULL: never.
- * `reported`: what upstream has of a module's reported properties.
- */
-const schema = `
-  CREATE TABLE IF NOT EXISTS queue (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, endpoint TEXT NOT NULL, priority INTEGER NOT NULL, expires_ms INTEGER, size INTEGER NOT NULL,
-    source TEXT NOT NULL, properties TEXT NOT NULL, system TEXT NOT NULL, body BLOB NOT NULL) STRICT;
-  CREATE INDEX IF NOT EXISTS queue_by_endpoint ON queue (endpoint, priority, id);
-  CREATE INDEX IF NOT EXISTS queue_by_expiry ON queue (expires_ms) WHERE expires_ms IS NOT NULL;
-  CREATE TABLE IF NOT EXISTS reported (module TEXT PRIMARY KEY, properties TEXT NOT NULL) STRICT;
-`;
+import type { FromWorker, ToWorker } from './queue-worker.ts';
+import { type Change, type Failure, type Loss, openQueues } from './queue-writer.ts';
 
 export interface Waiting {
   readonly id: number;
-  readonly priority: number;
   readonly expiresMs: number | undefined;
   readonly bytes: number;
   readonly message: RoutedMessage;
@@ -29,6 +18,7 @@ export interface EndpointSum {
   readonly endpoint: string;
   readonly messages: number;
   readonly bytes: number;
+  readonly losses: Readonly<Record<Loss, number>>;
 }
 
 /** `$upstream`, `modules/filter/inputs/in1`: the name of a queue, and its key on disk. */
@@ -42,80 +32,200 @@ export function endpointNamed(name: string): Endpoint | undefined {
   return module !== undefined && input !== undefined ? { kind: 'input', module, input } : undefined;
 }
 
-/** The queues on disk: an SQLite file of the broker's own. Changes that come in one turn of the loop share one wait for the disk. */
-export class QueueStore implements Disposable {
-  readonly db: DatabaseSync;
-  readonly commits: Commits;
-  readonly #insert: StatementSync;
-  readonly #remove: StatementSync;
+interface Pending {
+  readonly done: () => void;
+  readonly failed: (error: HubError) => void;
+}
+
+/**
+ * The queues on disk: an SQLite file of the broker's own. A worker thread writes it, so that nobody else in this process waits for the disk; what
+ * comes while it writes shares the next commit. Reading is done here.
+ */
+export class QueueStore implements AsyncDisposable {
+  readonly #worker: Worker;
+  readonly #reader: DatabaseSync;
   readonly #next: StatementSync;
+  readonly #pending: Pending[] = [];
+  #outgoing: Change[] = [];
+  #dead: HubError | undefined;
+  #closed: () => void = () => {};
+  /** Resolves with the cause when the thread broke and nothing can be stored any more. */
+  readonly failed: Promise<HubError>;
 
-  /** Throws HubError when the file cannot be opened. */
-  constructor(folder: string) {
-    this.db = openDatabase(join(folder, 'queues.db'), schema, { pageSizeBytes: 8192 });
-    this.commits = new Commits(this.db);
-    this.#insert = this.db.prepare(
-      'INSERT INTO queue (endpoint, priority, expires_ms, size, source, properties, system, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
-    );
-    this.#remove = this.db.prepare('DELETE FROM queue WHERE id = ?');
-    this.#next = this.db.prepare('SELECT * FROM queue WHERE endpoint = ? AND priority = ? AND id > ? ORDER BY id LIMIT ?');
+  /** Rejects with HubError when the file cannot be opened. */
+  static async open(folder: string): Promise<QueueStore> {
+    const file = join(folder, 'queues.db');
+    // Here first: what is wrong with the file is said as it is, not through a thread.
+    openQueues(file).close();
+    // The compiled package carries queue-worker.js beside queue-store.js.
+    const program = import.meta.url.endsWith('.ts') ? './queue-worker.ts' : './queue-worker.js';
+    const worker = new Worker(new URL(program, import.meta.url), { workerData: file, execArgv: [] });
+    await new Promise<void>((resolve, reject) => {
+      worker.once('error', reject).once('message', () => {
+        worker.off('error', reject);
+        resolve();
+      });
+    });
+    return new QueueStore(worker, openDatabase(file, '', { readOnly: true }));
   }
 
-  /** Resolves when the message waits on disk for all its targets; rejects, with none of it there, when the disk does not take it. */
+  private constructor(worker: Worker, reader: DatabaseSync) {
+    this.#worker = worker;
+    this.#reader = reader;
+    this.#next = reader.prepare('SELECT * FROM queue WHERE endpoint = ? AND priority = ? AND id > ? ORDER BY id LIMIT ?');
+    worker.on('message', (message: FromWorker) => this.#take(message));
+    this.failed = new Promise((resolve) => worker.on('error', (error) => resolve(this.#die(error as Error))));
+  }
+
+  /** Resolves when the message waits on disk for all its targets; rejects with HubError, with none of it there, when the disk does not take it. */
   add(message: RoutedMessage, targets: readonly RouteTarget[], nowMs: number): Promise<void> {
-    const bytes = sizeOf(message);
-    const properties = JSON.stringify(message.properties);
-    const system = JSON.stringify(message.system);
-    return this.commits.run(() => {
-      for (const { endpoint, priority, timeToLiveSecs } of targets) {
-        const expiresMs = timeToLiveSecs < 0 ? null : nowMs + timeToLiveSecs * 1000;
-        this.#insert.run(endpointName(endpoint), priority, expiresMs, bytes, message.source, properties, system, message.body);
-      }
+    const { source, properties, system, body } = message;
+    return this.#change({
+      kind: 'add',
+      targets: targets.map(({ endpoint, priority, timeToLiveSecs }) => ({
+        endpoint: endpointName(endpoint),
+        priority,
+        expiresMs: timeToLiveSecs < 0 ? undefined : nowMs + timeToLiveSecs * 1000,
+      })),
+      bytes: sizeOf(message),
+      source,
+      properties: JSON.stringify(properties),
+      system: JSON.stringify(system),
+      // The thread gets a copy: of a part of a larger memory, only that part.
+      body: body.byteLength === body.buffer.byteLength ? body : new Uint8Array(body),
     });
   }
 
-  /** In order, behind the message with this id. */
-  next(endpoint: string, priority: number, afterId: number, max: number): readonly Waiting[] {
-    return this.#next.all(endpoint, priority, afterId, max).map(toWaiting);
+  /** In order, behind the message with this id: at least one, if there is one, then as many as fit into the bytes. */
+  next(
+    endpoint: string,
+    priority: number,
+    afterId: number,
+    max: { readonly messages: number; readonly bytes: number },
+  ): readonly Waiting[] {
+    const found: Waiting[] = [];
+    let bytes = 0;
+    for (const row of this.#next.iterate(endpoint, priority, afterId, max.messages)) {
+      bytes += row.size as number;
+      if (found.length > 0 && bytes > max.bytes) break;
+      found.push(toWaiting(row));
+    }
+    return found;
   }
 
-  /** Resolves when they are gone for good. */
-  remove(ids: readonly number[]): Promise<void> {
-    return this.commits.run(() => {
-      for (const id of ids) this.#remove.run(id);
-    });
+  /** Resolves when it is gone for good, and noted as lost where it is. */
+  remove(id: number, lost?: { readonly endpoint: string; readonly why: Loss }): Promise<void> {
+    return this.#change({ kind: 'remove', id, ...(lost && { loss: { ...lost, atMs: Date.now() } }) });
   }
 
   /** Some of those whose time is over. */
   expired(nowMs: number, max: number): readonly { readonly id: number; readonly endpoint: string; readonly bytes: number }[] {
-    return this.db
+    return this.#reader
       .prepare('SELECT id, endpoint, size AS bytes FROM queue WHERE expires_ms <= ? ORDER BY expires_ms LIMIT ?')
       .all(nowMs, max) as unknown as readonly { id: number; endpoint: string; bytes: number }[];
   }
 
+  /** What waits, and what was ever lost. */
   sums(): readonly EndpointSum[] {
-    return this.db
-      .prepare('SELECT endpoint, count(*) AS messages, sum(size) AS bytes FROM queue GROUP BY endpoint')
-      .all() as unknown as readonly EndpointSum[];
+    const sql = `SELECT endpoint, sum(messages) AS messages, sum(bytes) AS bytes, sum(expired) AS expired, sum(refused) AS refused FROM (
+        SELECT endpoint, count(*) AS messages, sum(size) AS bytes, 0 AS expired, 0 AS refused FROM queue GROUP BY endpoint
+        UNION ALL SELECT endpoint, 0, 0, iif(why = 'expired', messages, 0), iif(why = 'refused', messages, 0) FROM losses)
+      GROUP BY endpoint`;
+    return this.#reader
+      .prepare(sql)
+      .all()
+      .map((row) => ({
+        endpoint: row.endpoint as string,
+        messages: row.messages as number,
+        bytes: row.bytes as number,
+        losses: { expired: row.expired as number, refused: row.refused as number },
+      }));
   }
 
   priorities(endpoint: string): readonly number[] {
-    return this.db
+    return this.#reader
       .prepare('SELECT DISTINCT priority FROM queue WHERE endpoint = ? ORDER BY priority')
       .all(endpoint)
       .map((row) => row.priority as number);
   }
 
-  [Symbol.dispose](): void {
-    this.commits.flush();
-    this.db.close();
+  /** JSON; undefined when upstream has nothing of this module, as it was made under this generation id. */
+  reported(module: string, generation: string): string | undefined {
+    const row = this.#reader.prepare('SELECT properties FROM reported WHERE module = ? AND generation = ?').get(module, generation);
+    return row?.properties as string | undefined;
+  }
+
+  saveReported(module: string, generation: string, properties: string): Promise<void> {
+    return this.#change({ kind: 'reported', module, generation, properties });
+  }
+
+  /** What was given before is on disk when it resolves; what comes later is refused. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#dead) {
+      this.#post();
+      this.#dead = new HubError('broker-closed', 'the module broker ends', { retry: 'with-backoff' });
+      const closed = new Promise<void>((resolve) => {
+        this.#closed = resolve;
+      });
+      this.#worker.postMessage('close' satisfies ToWorker);
+      await closed;
+    }
+    await this.#worker.terminate();
+    this.#reader.close();
+  }
+
+  #change(change: Change): Promise<void> {
+    if (this.#dead) return Promise.reject(this.#dead);
+    return new Promise((done, failed) => {
+      this.#pending.push({ done, failed });
+      // What comes in one turn of the loop travels together.
+      if (this.#outgoing.push(change) === 1) queueMicrotask(() => this.#post());
+    });
+  }
+
+  #post(): void {
+    if (this.#outgoing.length === 0 || this.#dead) return;
+    const changes = this.#outgoing;
+    this.#outgoing = [];
+    this.#worker.postMessage(changes satisfies ToWorker);
+  }
+
+  #take(message: FromWorker): void {
+    if (message === 'ready') return;
+    if (message === 'closed') {
+      this.#closed();
+      return;
+    }
+    const settled = this.#pending.splice(0, message.length);
+    for (const [index, { done, failed }] of settled.entries()) {
+      const failure = message[index];
+      if (failure) failed(errorOf(failure));
+      else done();
+    }
+  }
+
+  #die(error: Error): HubError {
+    const cause = new HubError('broker-store', `the queues of the module broker cannot be written any more: ${error.message}`, {
+      retry: 'with-backoff',
+      hint: 'start the gateway again; if this comes back, check the disk under its data folder',
+      cause: error,
+    });
+    this.#dead = cause;
+    for (const { failed } of this.#pending.splice(0)) failed(cause);
+    this.#closed();
+    return cause;
   }
 }
+
+const errorOf = ({ diskFull, reason }: Failure): HubError =>
+  new HubError(diskFull ? 'disk-full' : 'queue-failed', diskFull ? 'the disk is full' : reason, {
+    retry: 'with-backoff',
+    hint: 'make room on the disk of the gateway; the module sends it again',
+  });
 
 function toWaiting(row: Record<string, unknown>): Waiting {
   return {
     id: row.id as number,
-    priority: row.priority as number,
     expiresMs: (row.expires_ms as number | null) ?? undefined,
     bytes: row.size as number,
     message: {

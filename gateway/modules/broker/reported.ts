@@ -4,6 +4,12 @@ import type { TwinObject } from '../../../twin/section.ts';
 import type { BrokerOptions } from './contract.ts';
 import type { QueueStore } from './queue-store.ts';
 
+/** What a module reported so far, and under which identity. */
+export interface ReportedNow {
+  readonly generationId: string;
+  readonly properties: TwinObject;
+}
+
 const longestWaitMs = 60_000;
 
 /**
@@ -13,7 +19,7 @@ const longestWaitMs = 60_000;
 export class ReportedSync implements Disposable {
   readonly #store: QueueStore;
   /** Undefined: there is no such module (any more). */
-  readonly #current: (moduleId: string) => TwinObject | undefined;
+  readonly #current: (moduleId: string) => ReportedNow | undefined;
   readonly #send: NonNullable<BrokerOptions['onReported']>;
   readonly #log: HubLog;
   readonly #retryMs: number;
@@ -24,7 +30,7 @@ export class ReportedSync implements Disposable {
 
   constructor(parts: {
     readonly store: QueueStore;
-    readonly current: (moduleId: string) => TwinObject | undefined;
+    readonly current: (moduleId: string) => ReportedNow | undefined;
     readonly send: NonNullable<BrokerOptions['onReported']>;
     readonly log: HubLog;
     readonly retryMs: number;
@@ -59,11 +65,6 @@ export class ReportedSync implements Disposable {
     );
   }
 
-  /** Of a module that is gone. */
-  forget(moduleId: string): void {
-    this.#store.db.prepare('DELETE FROM reported WHERE module = ?').run(moduleId);
-  }
-
   /** What waits is tried now. */
   wake(): void {
     const waiting = [...this.#timers];
@@ -82,14 +83,12 @@ export class ReportedSync implements Disposable {
   async #bring(moduleId: string): Promise<void> {
     const wanted = this.#current(moduleId);
     if (!wanted) return;
-    const row = this.#store.db.prepare('SELECT properties FROM reported WHERE module = ?').get(moduleId);
-    const patch = diffPatch(row ? (JSON.parse(row.properties as string) as TwinObject) : {}, wanted);
+    const { generationId, properties } = wanted;
+    const known = this.#store.reported(moduleId, generationId);
+    const patch = diffPatch(known === undefined ? {} : (JSON.parse(known) as TwinObject), properties);
     if (Object.keys(patch).length === 0) return;
     await this.#send(moduleId, patch);
-    if (this.#closed) return;
-    await this.#store.commits.run(() =>
-      this.#store.db.prepare('INSERT OR REPLACE INTO reported VALUES (?, ?)').run(moduleId, JSON.stringify(wanted)),
-    );
+    if (!this.#closed) await this.#store.saveReported(moduleId, generationId, JSON.stringify(properties));
   }
 
   #ended(moduleId: string): void {

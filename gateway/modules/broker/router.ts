@@ -1,14 +1,14 @@
 import type { Endpoint, RoutedMessage, RouteTable, RouteTarget } from '../../../deployments/contract.ts';
-import { isDiskFull } from '../../../hub/database.ts';
 import { HubError } from '../../../hub/error.ts';
 import { type HubLog, LogThrottle } from '../../../hub/log.ts';
 import type { TelemetrySink } from '../../../hub/mqtt/connection-host.ts';
 import type { IncomingMessage } from '../../../hub/telemetry/writer.ts';
+import type { DeadLetters } from '../../destination/dead-letters.ts';
 import type { QueueCounters } from './contract.ts';
 import { Delivery } from './delivery.ts';
 import { routedFrom, sizeOf } from './message-form.ts';
 import type { Outlet } from './outlets.ts';
-import { endpointName, endpointNamed, type QueueStore } from './queue-store.ts';
+import { type EndpointSum, endpointName, endpointNamed, type QueueStore } from './queue-store.ts';
 
 /** Not yet on disk; above it nobody is read. */
 const congestedBytes = 16 * 1024 * 1024;
@@ -21,8 +21,10 @@ export interface RouterParts {
   readonly log: HubLog;
   readonly maxBytes: number;
   readonly retryMs: number;
+  readonly deadLetters: DeadLetters;
 }
 
+const nothing: Omit<EndpointSum, 'endpoint'> = { messages: 0, bytes: 0, losses: { expired: 0, refused: 0 } };
 const noRoutes: RouteTable = { specs: [], match: () => [], wants: () => false };
 
 /** Finds the queues of each message, and tells its sender when it waits there on disk. */
@@ -37,19 +39,21 @@ export class Router implements TelemetrySink, Disposable {
   #maxBytes: number;
   #bytes = 0;
   #pendingBytes = 0;
+  #sweeping = false;
+  #closed = false;
   /** The answer to the last message; they go out in the order of the messages, also where one is dropped at once. */
   #answered: Promise<void> = Promise.resolve();
 
   constructor(parts: RouterParts) {
     this.#parts = parts;
     this.#maxBytes = parts.maxBytes;
-    for (const { endpoint, messages, bytes } of parts.store.sums()) {
+    for (const { endpoint, ...sum } of parts.store.sums()) {
       const known = endpointNamed(endpoint);
       if (!known) continue;
-      this.#bytes += bytes;
-      this.#open(known, { messages, bytes });
+      this.#bytes += sum.bytes;
+      this.#open(known, sum);
     }
-    this.#timer = setInterval(() => this.#sweep(), sweepEveryMs).unref();
+    this.#timer = setInterval(() => void this.#sweep(), sweepEveryMs).unref();
   }
 
   setRoutes(routes: RouteTable, maxBytes: number): void {
@@ -104,7 +108,7 @@ export class Router implements TelemetrySink, Disposable {
       await this.#parts.store.add(message, targets, Date.now());
     } catch (error) {
       this.#bytes -= all;
-      throw this.#failed(error, message.source);
+      throw this.#failed(error as HubError, message.source);
     } finally {
       this.#pendingBytes -= bytes;
       this.#drain();
@@ -127,22 +131,25 @@ export class Router implements TelemetrySink, Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#closed = true;
     clearInterval(this.#timer);
+    this.#sayExpired();
     for (const delivery of this.#deliveries.values()) delivery.close();
   }
 
   #added({ endpoint, priority }: RouteTarget, bytes: number): void {
-    const delivery = this.#deliveries.get(endpointName(endpoint)) ?? this.#open(endpoint, { messages: 0, bytes: 0 });
+    const delivery = this.#deliveries.get(endpointName(endpoint)) ?? this.#open(endpoint, nothing);
     delivery.added(priority, bytes);
   }
 
-  #open(endpoint: Endpoint, waiting: { readonly messages: number; readonly bytes: number }): Delivery {
+  #open(endpoint: Endpoint, sum: Omit<EndpointSum, 'endpoint'>): Delivery {
     const name = endpointName(endpoint);
     const { store, log, retryMs } = this.#parts;
     const freed = (bytes: number): void => {
       this.#bytes -= bytes;
     };
-    const delivery = new Delivery({ name, store, outlet: this.#parts.outletOf(endpoint), log, retryMs, freed }, waiting);
+    const refused = (message: RoutedMessage, id: number, reason: string): Promise<void> => this.#refused(name, message, id, reason);
+    const delivery = new Delivery({ name, store, outlet: this.#parts.outletOf(endpoint), log, retryMs, freed, refused }, sum);
     this.#deliveries.set(name, delivery);
     return delivery;
   }
@@ -158,17 +165,27 @@ export class Router implements TelemetrySink, Disposable {
     return error;
   }
 
-  #failed(cause: unknown, source: string): HubError {
+  #failed(cause: HubError, source: string): HubError {
     this.#count.notStored++;
-    const full = isDiskFull((cause as Error).cause);
-    const reason = full ? 'the disk is full' : (cause as Error).message;
-    const error = new HubError(full ? 'disk-full' : 'queue-failed', `a message of ${source} could not be stored: ${reason}`, {
-      retry: 'with-backoff',
-      hint: 'make room on the disk of the gateway; the module sends it again',
-      cause,
-    });
+    const { code, retry, hint = '' } = cause;
+    const error = new HubError(code, `a message of ${source} could not be stored: ${cause.message}`, { retry, hint, cause });
     this.#say(error);
     return error;
+  }
+
+  /** Kept aside for a person to look at; gone for the endpoint. */
+  async #refused(endpoint: string, { source, system, body }: RoutedMessage, id: number, reason: string): Promise<void> {
+    const { deadLetters, log } = this.#parts;
+    const held = this.#throttle.admit(`refused ${endpoint}`);
+    if (held !== undefined) {
+      const fields = { endpoint, from: source, reason, ...(held > 0 && { repeated: held }) };
+      log.warn(fields, 'a message was refused for good; dragoman dead-letters shows it');
+    }
+    const { messageId = `queue-${id}`, contentType = '', contentEncoding = 'utf-8' } = system;
+    const letter = { id: messageId, body, contentType, contentEncoding };
+    await deadLetters.keep(letter, `${source} to ${endpoint}: ${reason}`).catch((error: Error) => {
+      log.error({ endpoint, from: source, reason: error.message }, 'a dead letter could not be written');
+    });
   }
 
   #say({ code, message, hint }: HubError): void {
@@ -183,14 +200,29 @@ export class Router implements TelemetrySink, Disposable {
     for (const call of calls) call();
   }
 
-  /** What expired while its receiver was away. */
-  #sweep(): void {
-    const counts = new Map<string, number>();
-    for (const { id, endpoint, bytes } of this.#parts.store.expired(Date.now(), sweptAtOnce)) {
-      if (this.#deliveries.get(endpoint)?.expire(id, bytes)) counts.set(endpoint, (counts.get(endpoint) ?? 0) + 1);
+  /** What expired while its receiver was away; some at once, so that messages that arrive have their turn. */
+  async #sweep(): Promise<void> {
+    if (this.#sweeping) return;
+    this.#sweeping = true;
+    try {
+      for (let more = true; more && !this.#closed; ) {
+        const found = this.#parts.store.expired(Date.now(), sweptAtOnce);
+        const leaving = found.map(({ id, endpoint, bytes }) => this.#deliveries.get(endpoint)?.expire(id, bytes));
+        await Promise.all(leaving);
+        more = found.length === sweptAtOnce && leaving.some((gone) => gone !== undefined);
+      }
+    } catch (error) {
+      this.#parts.log.error({ reason: (error as Error).message }, 'expired messages could not be removed');
+    } finally {
+      this.#sweeping = false;
     }
-    for (const [endpoint, messages] of counts) {
-      this.#parts.log.warn({ endpoint, messages }, 'messages expired before their receiver came');
+    this.#sayExpired();
+  }
+
+  #sayExpired(): void {
+    for (const [endpoint, delivery] of this.#deliveries) {
+      const messages = delivery.takeUnsaid();
+      if (messages > 0) this.#parts.log.warn({ endpoint, messages }, 'messages expired before their receiver took them');
     }
   }
 }
