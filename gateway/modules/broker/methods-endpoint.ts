@@ -66,6 +66,7 @@ async function handle(
   parts: MethodsEndpointParts,
   throttle: LogThrottle,
 ): Promise<void> {
+  const address = request.socket.remoteAddress ?? 'unknown';
   try {
     const target = targetOf(request);
     // Before the body is read: strangers send nothing.
@@ -82,18 +83,11 @@ async function handle(
     const answer = await parts.invoke(target, wanted, caller, gone.signal);
     send(response, 200, { status: answer.status, payload: answer.payload ?? null });
   } catch (error) {
-    refuse(request, response, error, parts, throttle);
+    refuse(address, response, error, parts, throttle);
   }
 }
 
-function refuse(
-  request: IncomingMessage,
-  response: ServerResponse,
-  error: unknown,
-  { log }: MethodsEndpointParts,
-  throttle: LogThrottle,
-): void {
-  const address = request.socket.remoteAddress ?? 'unknown';
+function refuse(address: string, response: ServerResponse, error: unknown, { log }: MethodsEndpointParts, throttle: LogThrottle): void {
   if (error instanceof Unauthorized) {
     const held = throttle.admit(address);
     if (held !== undefined) log.warn({ address, reason: error.message, ...(held > 0 && { held }) }, 'a method call was refused');
@@ -145,7 +139,8 @@ function callerOf({ headers }: IncomingMessage, { identity, isOurName }: Methods
 async function bodyOf(request: IncomingMessage): Promise<unknown> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
+  // Left early, it must not tear down the connection: an answer follows.
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     bytes += chunk.length;
     if (bytes > largestBodyBytes) throw new RequestError('MessageTooLarge', `a call of a method has at most ${largestBodyBytes / 1024} KB`);
     chunks.push(chunk);

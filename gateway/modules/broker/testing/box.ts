@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { ModuleIdentity, RoutedMessage, RouteSpec, RouteTable } from '../../../../deployments/contract.ts';
 import { compileRoutes } from '../../../../deployments/routes/table.ts';
 import { silentLog } from '../../../../hub/log.ts';
-import { connectSimulatedDevice, type SimulatedDevice } from '../../../../hub/simulator.ts';
+import { connectSimulatedDevice, type SimulatedDevice, sasToken } from '../../../../hub/simulator.ts';
 import { issue, makeCa } from '../../../../test/support/certificates.ts';
 import { tempFolder } from '../../../../test/support/temp.ts';
 import { ModuleBroker } from '../broker.ts';
@@ -144,6 +144,8 @@ export interface ModuleClient {
     callback: (request: { payload: unknown }, response: { send(status: number, payload: unknown): Promise<unknown> }) => void,
   ): void;
   getTwin(): Promise<SdkTwin>;
+  invokeMethod(device: string, module: string, call: object): Promise<unknown>;
+  invokeMethod(device: string, call: object): Promise<unknown>;
 }
 export interface SdkTwin {
   on(event: string, listener: (delta: Record<string, unknown>) => void): void;
@@ -162,18 +164,32 @@ export interface SdkMessage {
 
 const require = createRequire(import.meta.url);
 
-/** The unmodified SDK as a module of the box. */
+/** A token that this module may come in with, and what it says in its user name. */
+export function credentialsOf(moduleId: string): { readonly username: string; readonly password: string } {
+  const resource = `${hubHost}/devices/${deviceId}/modules/${moduleId}`;
+  return {
+    username: `${hubHost}/${deviceId}/${moduleId}/?api-version=2021-04-12`,
+    password: sasToken(resource, identityOf(moduleId).primaryKey, Math.floor(Date.now() / 1000) + 3600),
+  };
+}
+
+/** The unmodified SDK as a module of the box, connected. */
 export async function sdkModule(box: Box, moduleId: string): Promise<ModuleClient & AsyncDisposable> {
+  const client = await unconnectedSdkModule(moduleId, `localhost:${box.broker.mqttPort}`, box.ca);
+  await client.open();
+  return Object.assign(client, { [Symbol.asyncDispose]: () => client.close().then(() => {}) });
+}
+
+export async function unconnectedSdkModule(moduleId: string, gateway: string, ca: string): Promise<ModuleClient> {
   const { ModuleClient } = require('azure-iot-device') as {
     ModuleClient: { fromConnectionString(text: string, transport: unknown): ModuleClient };
   };
   const { Mqtt } = require('azure-iot-device-mqtt') as { Mqtt: unknown };
   const { primaryKey } = identityOf(moduleId);
   const parts = [`HostName=${hubHost}`, `DeviceId=${deviceId}`, `ModuleId=${moduleId}`, `SharedAccessKey=${primaryKey}`];
-  const client = ModuleClient.fromConnectionString(`${parts.join(';')};GatewayHostName=localhost:${box.broker.mqttPort}`, Mqtt);
-  await client.setOptions({ ca: box.caFile });
-  await client.open();
-  return Object.assign(client, { [Symbol.asyncDispose]: () => client.close().then(() => {}) });
+  const client = ModuleClient.fromConnectionString(`${parts.join(';')};GatewayHostName=${gateway}`, Mqtt);
+  await client.setOptions({ ca });
+  return client;
 }
 
 export function sdkMessage(body: string | Buffer): SdkMessage {
