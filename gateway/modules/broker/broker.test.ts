@@ -1,8 +1,11 @@
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { connack } from '../../../hub/mqtt/connect.ts';
 import { sasToken } from '../../../hub/simulator.ts';
 import { GatewayError, NotConnectedError } from '../../../model/error.ts';
+import { listDeadLetters } from '../../destination/dead-letters.ts';
 import { ModuleBroker } from './broker.ts';
+import type { UpstreamSender } from './contract.ts';
 import { type Box, deviceId, fakeUpstream, hubHost, identityOf, openBox, routesOf } from './testing/box.ts';
 
 const toSink = 'FROM /messages/modules/source/* INTO BrokeredEndpoint("/modules/sink/inputs/in")';
@@ -205,6 +208,31 @@ describe('upstream', () => {
     await expect.poll(() => box.broker.counters().queues[0]).toMatchObject({ delivered: 3, refused: 1, waiting: 0 });
   });
 
+  test('that takes only some is remembered over a restart: what was lost is counted, and kept as dead letters', async () => {
+    const upstream = fakeUpstream(() => new GatewayError('too-large', 'the hub says no', { retry: 'never' }));
+    await using box = await openBox({ upstream, routes: routesOf('FROM /messages/* INTO $upstream') });
+    await using source = await box.module('source');
+    await source.telemetry('poison', '$.mid=m-1');
+    const lost = { endpoint: '$upstream', refused: 1, waiting: 0 };
+    await expect.poll(() => box.broker.counters().queues).toMatchObject([lost]);
+    await box.restart();
+    expect(box.broker.counters().queues).toMatchObject([lost]);
+    const reason = '/messages/modules/source to $upstream: the hub says no';
+    expect(await listDeadLetters(join(box.folder, 'broker/dead-letters'))).toMatchObject([{ id: 'm-1', body: 'poison', reason }]);
+  });
+
+  test('that hangs does not hold up the end; its messages go out again in the next life', async () => {
+    const hanging: UpstreamSender = { maxBodyBytes: 1000, send: () => new Promise(() => {}) };
+    await using box = await openBox({ upstream: hanging, routes: routesOf('FROM /messages/* INTO $upstream') });
+    await using source = await box.module('source');
+    await source.telemetry('1');
+    const beforeMs = performance.now();
+    const upstream = fakeUpstream();
+    await box.restart({ upstream });
+    expect(performance.now() - beforeMs).toBeLessThan(1_000);
+    await upstream.seen(1);
+  });
+
   test('gets what modules report as patches, until it has it, also over a restart', async () => {
     let away = true;
     const reports: object[] = [];
@@ -226,6 +254,40 @@ describe('upstream', () => {
     await using filter = await box.module('filter');
     filter.publish('$iothub/twin/PATCH/properties/reported/?$rid=9', JSON.stringify({ b: null, c: 3 }));
     await expect.poll(() => reports.at(-1)).toEqual({ moduleId: 'filter', patch: { b: null, c: 3 } });
+  });
+});
+
+describe('the twin of a module', () => {
+  const get = async (client: Client): Promise<unknown> => {
+    client.publish('$iothub/twin/GET/?$rid=1', '');
+    return JSON.parse((await client.next('publish')).payload.toString());
+  };
+
+  test('is on disk, both halves, with the versions of upstream; a module that is not there has none', async () => {
+    await using box = await openBox();
+    await box.broker.setDesired('filter', { limit: 5 }, 41);
+    {
+      await using filter = await box.module('filter');
+      filter.publish('$iothub/twin/PATCH/properties/reported/?$rid=1', '{"fw":"1"}');
+      await filter.next('publish');
+    }
+    await box.restart();
+    await using filter = await box.module('filter');
+    expect(await get(filter)).toEqual({ desired: { limit: 5, $version: 41 }, reported: { fw: '1', $version: 2 } });
+    box.identities.set('stranger', undefined);
+    await expect(box.broker.setDesired('stranger', {}, 1)).rejects.toMatchObject({ status: 404 });
+    await expect(box.broker.invoke('stranger', { name: 'reset' })).rejects.toMatchObject({ status: 404 });
+  });
+
+  test('made anew reports from the beginning', async () => {
+    const reports: object[] = [];
+    await using box = await openBox({ onReported: async (_module, patch) => void reports.push(patch) });
+    for (const [count, generation] of ['g1', 'g2'].entries()) {
+      box.identities.set('filter', identityOf('filter', generation));
+      await using filter = await box.module('filter');
+      filter.publish('$iothub/twin/PATCH/properties/reported/?$rid=1', '{"fw":"1"}');
+      await expect.poll(() => reports).toEqual(Array.from({ length: count + 1 }, () => ({ fw: '1' })));
+    }
   });
 });
 
