@@ -5,6 +5,7 @@ import { hubFiles, makeFolder } from './folder.ts';
  * `identities`: devices and modules; `id` is the MQTT client id (`gw-1`, `gw-1/filter`). A device's row refers to itself, so that
  * deleting it takes its modules along. Whatever belongs to an identity goes with it.
  * `messages`: cloud-to-device messages that wait, `feedback`: what became of those whose senders asked.
+ * `configurations`: deployments by condition, with the state of their rollouts. `assignments`: which of them an identity has, and since when.
  * `enrollments`, `registrations`: the provisioning service. `authorities`: CAs of device certificates. `settings`: single values.
  */
 const schema = `
@@ -30,6 +31,12 @@ const schema = `
   CREATE TABLE IF NOT EXISTS feedback (
     id INTEGER PRIMARY KEY AUTOINCREMENT, time_ms INTEGER NOT NULL, device_id TEXT NOT NULL, generation_id TEXT NOT NULL,
     message_id TEXT NOT NULL, status TEXT NOT NULL, description TEXT NOT NULL) STRICT;
+  CREATE TABLE IF NOT EXISTS configurations (
+    id TEXT PRIMARY KEY, kind TEXT NOT NULL, created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL, etag TEXT NOT NULL,
+    document TEXT NOT NULL, rollout TEXT) STRICT;
+  CREATE TABLE IF NOT EXISTS assignments (
+    id TEXT PRIMARY KEY REFERENCES identities ON DELETE CASCADE, applied TEXT NOT NULL, since_ms INTEGER NOT NULL,
+    statuses TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS enrollments (
     id TEXT PRIMARY KEY, kind TEXT NOT NULL, enabled INTEGER NOT NULL, created_ms INTEGER NOT NULL, etag TEXT NOT NULL,
     attestation TEXT NOT NULL, device_id TEXT, edge INTEGER NOT NULL, reprovision TEXT NOT NULL, twin TEXT NOT NULL) STRICT;

@@ -24,6 +24,8 @@ export interface StoredTwin {
   readonly tags: TwinObject;
   readonly desired: VersionedSection;
   readonly reported: VersionedSection;
+  /** Deployments by condition: `Applied` or `Targeted` by their ids. Written by whoever assigns them. */
+  readonly configurations: Readonly<Record<string, string>>;
 }
 
 /** How one section is to change. */
@@ -55,7 +57,7 @@ export class TwinStore {
   readonly #insert: StatementSync;
 
   constructor(db: DatabaseSync) {
-    this.#select = db.prepare('SELECT * FROM twins WHERE id = ?');
+    this.#select = db.prepare('SELECT twins.*, statuses FROM twins LEFT JOIN assignments USING (id) WHERE id = ?');
     this.#insert = db.prepare('INSERT OR REPLACE INTO twins VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)');
   }
 
@@ -191,6 +193,7 @@ function emptyTwin(id: string): StoredTwin {
     tags: {},
     desired: emptySection({ at, withVersions: true }),
     reported: emptySection({ at }),
+    configurations: {},
   };
 }
 
@@ -213,6 +216,7 @@ function toTwin(row: Row): StoredTwin {
     tags: JSON.parse(row.tags as string) as TwinObject,
     desired: toSection(row, 'desired'),
     reported: toSection(row, 'reported'),
+    configurations: row.statuses === null ? {} : (JSON.parse(row.statuses as string) as Record<string, string>),
   };
 }
 

@@ -1,3 +1,4 @@
+import type { Deployments } from '../deployments/contract.ts';
 import type { RequestError } from './request-error.ts';
 
 /**
@@ -15,6 +16,7 @@ export interface HubCore {
   readonly inputs: ModuleInputs;
   readonly events: Events;
   readonly policies: PolicyLookup;
+  readonly deployments: Deployments;
   /** Answers whether a host (any case, with or without port) is one of this hub's names. */
   isOurName(host: string): boolean;
 }
@@ -124,6 +126,8 @@ export interface TwinDocument {
   readonly properties: { readonly desired: JsonObject; readonly reported: JsonObject };
   /** Devices only. */
   readonly capabilities?: { readonly iotEdge: boolean };
+  /** Deployments by condition, by their ids: `Applied` or `Targeted`. Absent when there are none. */
+  readonly configurations?: Readonly<Record<string, { readonly status: string }>>;
 }
 
 export interface TwinPatch {

@@ -59,8 +59,12 @@ export function twinDocument(identity: Identity, twin: StoredTwin, { connected, 
       reported: sectionOnTheWire(twin.reported, { metadata: true }),
     },
     ...(moduleId === undefined && { capabilities: { iotEdge: identity.edge } }),
+    ...(Object.keys(twin.configurations).length > 0 && { configurations: withStatus(twin.configurations) }),
   };
 }
+
+const withStatus = (statuses: StoredTwin['configurations']): NonNullable<TwinDocument['configurations']> =>
+  Object.fromEntries(Object.entries(statuses).map(([id, status]) => [id, { status }]));
 
 function authenticationDocument({ authentication }: Identity): AuthenticationDocument {
   const keys = authentication.type === 'sas' ? authentication : undefined;

@@ -1,4 +1,6 @@
 import type { DatabaseSync } from '../database.ts';
+import { HubDeployments } from '../deployments/hub-deployments.ts';
+import { ConfigurationStore } from '../deployments/store.ts';
 import { type HubLog, silentLog } from '../log.ts';
 import { moduleInputs } from '../messages/inputs.ts';
 import { MessageDelivery } from '../messages/messages.ts';
@@ -40,6 +42,7 @@ export class Core implements HubCore, Disposable {
   readonly feedback: MessageDelivery;
   readonly inputs: ModuleInputs;
   readonly events: TelemetryEvents;
+  readonly deployments: HubDeployments;
   readonly policies: PolicyLookup;
   readonly isOurName: (host: string) => boolean;
   readonly twinStore: TwinStore;
@@ -63,6 +66,10 @@ export class Core implements HubCore, Disposable {
     this.feedback = this.messages;
     this.inputs = moduleInputs(this.links);
     this.events = new TelemetryEvents(folder, db, (id) => this.twinStore.load(id).modelId);
+    this.deployments = new HubDeployments({
+      ...{ db, log, commits: this.commits, twinStore: this.twinStore },
+      ...{ identities: this.identities, twins: this.twins, store: new ConfigurationStore(db) },
+    });
     const every = (ms: number, work: () => void): NodeJS.Timeout =>
       setInterval(() => {
         try {
@@ -104,6 +111,7 @@ export class Core implements HubCore, Disposable {
   [Symbol.dispose](): void {
     for (const timer of this.#timers) clearInterval(timer);
     this.methods[Symbol.dispose]();
+    this.deployments[Symbol.dispose]();
     this.commits.flush();
     try {
       this.#writeActivity();

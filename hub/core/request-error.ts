@@ -19,12 +19,20 @@ export class RequestError extends GatewayError {
 
 const requestErrors = {
   ArgumentInvalid: { status: 400, errorCode: 400004 },
+  InvalidConfigurationTargetCondition: { status: 400, errorCode: 400401 },
+  InvalidConfigurationContent: { status: 400, errorCode: 400402 },
+  CannotModifyImmutableConfigurationContent: { status: 400, errorCode: 400403 },
+  InvalidConfigurationCustomMetricsQuery: { status: 400, errorCode: 400404 },
   DeviceNotFound: { status: 404, errorCode: 404001 },
   ModuleNotFound: { status: 404, errorCode: 404010 },
+  ConfigurationNotFound: { status: 404, errorCode: 404301 },
   DeviceNotOnline: { status: 404, errorCode: 404103 },
   DeviceMaximumQueueDepthExceeded: { status: 403, errorCode: 403004 },
   DeviceAlreadyExists: { status: 409, errorCode: 409001 },
   ModuleAlreadyExistsOnDevice: { status: 409, errorCode: 409301 },
+  ConfigurationAlreadyExists: { status: 409, errorCode: 409401 },
+  /** What is asked does not go with what a configuration or a rollout is doing. */
+  ConfigurationConflict: { status: 409, errorCode: 409402 },
   PreconditionFailed: { status: 412, errorCode: 412002 },
   MessageTooLarge: { status: 413, errorCode: 413001 },
   ServerError: { status: 500, errorCode: 500001 },

@@ -10,6 +10,15 @@ import { type HubIdentities, mustMatch, writeOf } from './identities.ts';
 import type { Links } from './links.ts';
 import { Listeners } from './listeners.ts';
 
+/** What a write to a twin made of it. */
+export interface WrittenTwin {
+  readonly identity: Identity;
+  readonly twin: StoredTwin;
+  readonly kinds: readonly ('tags' | 'desired')[];
+  /** What the device is to hear. */
+  readonly notice: TwinObject | undefined;
+}
+
 /** How many twins are read in one go. */
 const pageTwins = 200;
 
@@ -93,18 +102,25 @@ export class HubTwins implements Twins {
   }
 
   async #write(name: IdentityName, given: TwinPatch, ifMatch: IfMatch, how: 'patch' | 'replace'): Promise<TwinDocument> {
+    const written = await this.#commits.run(() => this.writeNow(name, given, how, ifMatch));
+    this.announce(written);
+    return this.#document(written.identity, written.twin);
+  }
+
+  /** Inside a commit of the caller; nobody is told before {@link announce}. */
+  writeNow(name: IdentityName, given: TwinPatch, how: 'patch' | 'replace', ifMatch?: IfMatch): WrittenTwin {
     const write = writeOf(given, how);
-    const { identity, twin, notice } = await this.#commits.run(() => {
-      const identity = this.#identities.mustExist(name);
-      mustMatch(this.#store.load(identity.id).etag, ifMatch);
-      return { identity, ...this.#store.write(identity.id, write) };
-    });
+    const identity = this.#identities.mustExist(name);
+    mustMatch(this.#store.load(identity.id).etag, ifMatch);
+    const kinds = (['tags', 'desired'] as const).filter((kind) => write[kind]);
+    return { identity, kinds, ...this.#store.write(identity.id, write) };
+  }
+
+  /** Tells of a twin that is on disk now: the device, then those who listen. */
+  announce({ identity, twin, kinds, notice }: WrittenTwin): void {
     this.#notify(identity.id, notice);
     const { deviceId, moduleId } = identity;
-    for (const kind of ['tags', 'desired'] as const) {
-      if (write[kind]) this.#changes.tell({ deviceId, ...(moduleId !== undefined && { moduleId }), kind, version: twin.version });
-    }
-    return this.#document(identity, twin);
+    for (const kind of kinds) this.#changes.tell({ deviceId, ...(moduleId !== undefined && { moduleId }), kind, version: twin.version });
   }
 
   /** Only to who is connected and listens: whoever is not reads the twin when it comes back. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { IdentityInput, TwinPatch } from '../core/contract.ts';
 import { RequestError } from '../core/request-error.ts';
+import { type RolloutAction, rolloutActions } from '../deployments/rollout/contract.ts';
 
 const text = z.string().nullish();
 
@@ -46,6 +47,8 @@ const Method = z.object({
   responseTimeoutInSeconds: seconds,
   connectTimeoutInSeconds: seconds,
 });
+
+const Rollout = z.object({ action: z.enum(rolloutActions) });
 
 const Query = z.object({ query: z.string() });
 
@@ -122,5 +125,7 @@ export function twinOf(body: unknown): TwinPatch {
 }
 
 export const methodOf = (body: unknown): z.infer<typeof Method> => read(Method, body);
+
+export const rolloutActionOf = (body: unknown): RolloutAction => read(Rollout, body).action;
 
 export const queryOf = (body: unknown): string => read(Query, body).query;

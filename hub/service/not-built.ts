@@ -3,12 +3,6 @@ import { refusal } from './refusal.ts';
 
 /** What IoT Hub has and this hub has not: a clear answer is better than one that looks like a wrong address. */
 const unbuilt = [
-  {
-    what: 'configurations (deployments by condition)',
-    methods: ['GET', 'PUT', 'DELETE'],
-    urls: ['/configurations', '/configurations/:id'],
-  },
-  { what: 'configurations (deployments by condition)', methods: ['POST'], urls: ['/devices/:id/applyConfigurationContent'] },
   { what: 'scheduled jobs', methods: ['GET', 'PUT'], urls: ['/jobs/v2/:id'] },
   { what: 'scheduled jobs', methods: ['POST'], urls: ['/jobs/v2/:id/cancel'] },
   { what: 'import and export jobs', methods: ['GET', 'DELETE'], urls: ['/jobs', '/jobs/:id'] },

@@ -131,7 +131,7 @@ describe('azure-iothub Registry', () => {
   test('statistics; what is not built says so', async () => {
     const { responseBody } = await registry.getRegistryStatistics();
     expect(responseBody).toMatchObject({ totalDeviceCount: expect.any(Number), enabledDeviceCount: expect.any(Number) });
-    await expect(registry.getConfigurations()).rejects.toThrow('this embedded hub has no configurations');
+    await expect(registry.listJobs()).rejects.toThrow('this embedded hub has no import and export jobs');
   });
 });
 

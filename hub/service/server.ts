@@ -4,6 +4,7 @@ import type { ServerCertificate } from '../certificates.ts';
 import type { HubCore } from '../core/contract.ts';
 import { type HubLog, LogThrottle } from '../log.ts';
 import { apiOf, Unauthorized } from './api.ts';
+import { addConfigurationRoutes } from './configurations.ts';
 import { addIdentityRoutes } from './identities.ts';
 import { listenOn } from './listen.ts';
 import { addMessageRoutes } from './messages.ts';
@@ -54,6 +55,7 @@ export async function startRest(core: HubCore, settings: RestSettings, log: HubL
   addIdentityRoutes(api);
   addTwinRoutes(api);
   addQueryRoute(api);
+  addConfigurationRoutes(api);
   addUnbuiltRoutes(api);
   app.register(async (messages) => {
     messages.removeAllContentTypeParsers();

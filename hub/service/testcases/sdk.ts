@@ -27,7 +27,23 @@ export interface Registry {
   updateModuleTwin(id: string, module: string, patch: object, etag: string): Promise<{ responseBody: Twin }>;
   createQuery(text: string, pageSize?: number): Query;
   getRegistryStatistics(): Promise<Answer>;
-  getConfigurations(): Promise<unknown>;
+  listJobs(): Promise<unknown>;
+  addConfiguration(configuration: object): Promise<{ responseBody: Configuration }>;
+  getConfiguration(id: string): Promise<{ responseBody: Configuration }>;
+  getConfigurations(): Promise<{ responseBody: readonly Configuration[] }>;
+  updateConfiguration(configuration: object, force?: boolean): Promise<{ responseBody: Configuration }>;
+  removeConfiguration(id: string): Promise<unknown>;
+  applyConfigurationContentOnDevice(device: string, content: object): Promise<unknown>;
+}
+export interface Configuration {
+  readonly id: string;
+  readonly etag: string;
+  readonly priority: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly content: object;
+  readonly systemMetrics: { readonly results: Readonly<Record<string, number>>; readonly queries: Readonly<Record<string, string>> };
+  readonly metrics: { readonly results: Readonly<Record<string, number>> };
+  readonly rollout?: { readonly status: string; readonly phase: number; readonly admitted: number };
 }
 export interface Twin {
   readonly deviceId: string;

@@ -1,0 +1,227 @@
+import type { Commits } from '../../core/commits.ts';
+import type { TwinDocument } from '../../core/contract.ts';
+import { RequestError } from '../../core/request-error.ts';
+import type { HubTwins } from '../../core/twins.ts';
+import type { DatabaseSync } from '../../database.ts';
+import type { HubLog } from '../../log.ts';
+import type { Row } from '../../query/language.ts';
+import { getIdentity, identityId } from '../../registry.ts';
+import type { TwinStore } from '../../twins.ts';
+import type { Compiled } from '../compiled.ts';
+import type { ConfigurationStore } from '../store.ts';
+import type { RolloutAction, RolloutDocument, RolloutState } from './contract.ts';
+import { type Finding, healthOf } from './health.ts';
+import type { RolloutSettings } from './settings.ts';
+import { countsOf, firstState, type RolloutView, steered, step } from './step.ts';
+
+export interface RolloutParts {
+  readonly db: DatabaseSync;
+  readonly commits: Commits;
+  readonly twins: HubTwins;
+  readonly twinStore: TwinStore;
+  readonly store: ConfigurationStore;
+  readonly log: HubLog;
+  /** Devices whose turn has come, or `all`: look at them again. */
+  readonly changed: (devices: readonly string[] | 'all') => void;
+}
+
+interface Running {
+  readonly compiled: Compiled;
+  readonly settings: RolloutSettings;
+  state: RolloutState;
+  admitted: ReadonlySet<string>;
+}
+
+type View = RolloutView & { readonly findings: ReadonlyMap<string, Finding> };
+
+const lookEveryMs = 1_000;
+/** Without news; what counts then are waits that are over, and devices that fell silent. */
+const lookAnywayMs = 5_000;
+const shownFailures = 10;
+
+/** The rollouts of all configurations: who may have them by now, and what comes next. */
+export class Rollouts implements Disposable {
+  readonly #parts: RolloutParts;
+  readonly #all = new Map<string, Running>();
+  readonly #timer: NodeJS.Timeout;
+  #news = true;
+  #lookedMs = 0;
+  #looking: Promise<void> | undefined;
+
+  constructor(parts: RolloutParts) {
+    this.#parts = parts;
+    this.#timer = setInterval(() => {
+      if (this.#news || Date.now() - this.#lookedMs >= lookAnywayMs) void this.look();
+    }, lookEveryMs).unref();
+  }
+
+  /** A configuration with a rollout in its labels, as it was found on disk, made or changed; without one it is for everybody. */
+  use(compiled: Compiled, stored: RolloutState | undefined): void {
+    if (!compiled.rollout) {
+      this.#all.delete(compiled.id);
+      return;
+    }
+    const state = stored ?? this.#all.get(compiled.id)?.state ?? firstState(Date.now(), this.#holders(compiled.id));
+    this.#all.set(compiled.id, { compiled, settings: compiled.rollout, state, admitted: new Set(state.admitted) });
+    this.#news = true;
+  }
+
+  forget(id: string): void {
+    this.#all.delete(id);
+  }
+
+  state(id: string): RolloutState | undefined {
+    return this.#all.get(id)?.state;
+  }
+
+  /** Whether its turn has come for this device. */
+  admits({ id }: Pick<Compiled, 'id'>, deviceId: string): boolean {
+    const rollout = this.#all.get(id);
+    return !rollout || rollout.state.status === 'done' || rollout.admitted.has(deviceId);
+  }
+
+  /** Somebody reported something, or came, or changed. */
+  touch(): void {
+    this.#news = true;
+  }
+
+  /** Takes every step that can be taken now. */
+  look(): Promise<void> {
+    this.#looking ??= this.#look().finally(() => {
+      this.#looking = undefined;
+    });
+    return this.#looking;
+  }
+
+  document(id: string): RolloutDocument | undefined {
+    const rollout = this.#all.get(id);
+    if (!rollout) return undefined;
+    const { state, settings } = rollout;
+    const view = this.#view(rollout);
+    const { admitted, failed, ...counts } = countsOf(state, view);
+    return {
+      status: state.status,
+      phase: state.phase + 1,
+      phases: settings.phases.map(({ text }) => text),
+      phaseSinceUtc: new Date(state.sinceMs).toISOString(),
+      targeted: view.targeted.length,
+      admitted: admitted.length,
+      ...counts,
+      failed: failed.length,
+      failures: failed.slice(0, shownFailures).map((deviceId) => ({ deviceId, reason: view.findings.get(deviceId)?.reason ?? '' })),
+      ...(state.reason !== undefined && { reason: state.reason }),
+    };
+  }
+
+  async steer(id: string, action: RolloutAction): Promise<void> {
+    const rollout = this.#all.get(id);
+    if (!rollout) {
+      throw new RequestError('ConfigurationConflict', `configuration ${id} has no rollout: its label rolloutPhases would make one`);
+    }
+    const next = steered(action, rollout.state, rollout.settings, this.#view(rollout));
+    if (!next)
+      throw new RequestError('ConfigurationConflict', `the rollout of ${id} is ${rollout.state.status}: ${action} means nothing now`);
+    await this.#become(rollout, next);
+    await this.look();
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+
+  async #look(): Promise<void> {
+    this.#news = false;
+    this.#lookedMs = Date.now();
+    for (const rollout of this.#all.values()) {
+      for (let more = rollout.state.status === 'running'; more; ) {
+        const next = step(rollout.settings, rollout.state, this.#view(rollout));
+        more =
+          next !== rollout.state &&
+          (await this.#become(rollout, next).then(
+            () => next.status === 'running',
+            (error) => this.#later(error),
+          ));
+      }
+    }
+  }
+
+  /** A disk that is full: the same step is taken again. */
+  #later(error: Error): false {
+    this.#parts.log.warn({ reason: error.message }, 'a rollout waits: its state could not be written');
+    return false;
+  }
+
+  async #become(rollout: Running, next: RolloutState): Promise<void> {
+    const { compiled, state: before } = rollout;
+    await this.#parts.commits.run(() => this.#parts.store.saveRollout(compiled.id, next));
+    const had = rollout.admitted;
+    rollout.state = next;
+    rollout.admitted = new Set(next.admitted);
+    this.#audit(rollout, before);
+    const everybody = next.status === 'done' || next.status === 'rolled-back' || next.status !== before.status;
+    this.#parts.changed(everybody ? 'all' : next.admitted.filter((id) => !had.has(id)));
+  }
+
+  #audit({ compiled, settings, state }: Running, before: RolloutState): void {
+    const fields = {
+      configuration: compiled.id,
+      phase: `${state.phase + 1} of ${settings.phases.length} (${settings.phases[state.phase]?.text ?? 'all'})`,
+      ...(state.reason !== undefined && { reason: state.reason }),
+    };
+    const { log } = this.#parts;
+    if (state.status === 'stopped' || (state.status === 'rolled-back' && before.status === 'running'))
+      log.warn(fields, `rollout ${state.status}`);
+    else if (state.status !== before.status) log.info(fields, `rollout ${state.status}`);
+    else if (state.phase !== before.phase) log.info(fields, 'rollout: next phase');
+    else log.info({ ...fields, devices: state.admitted.length - before.admitted.length }, 'rollout: devices admitted');
+  }
+
+  #view({ compiled, settings, state }: Running): View {
+    const nowMs = Date.now();
+    const findings = new Map<string, Finding>();
+    const health = (deviceId: string) => {
+      let finding = findings.get(deviceId);
+      if (!finding) {
+        finding = this.#finding(compiled.id, deviceId, settings.silenceMs, nowMs);
+        findings.set(deviceId, finding);
+      }
+      return finding.health;
+    };
+    const targeted = [...this.#targeted(compiled)];
+    if (state.status === 'done') for (const { deviceId } of targeted) health(String(deviceId));
+    return { id: compiled.id, targeted, health, nowMs, findings };
+  }
+
+  *#targeted({ target }: Compiled): Generator<Row> {
+    for (const twin of this.#parts.twins.all('devices') as Iterable<TwinDocument & Row>) {
+      if (twin.capabilities?.iotEdge && target.matches(twin)) yield { deviceId: twin.deviceId, tags: twin.tags };
+    }
+  }
+
+  #finding(id: string, deviceId: string, silenceMs: number, nowMs: number): Finding {
+    const { db, twinStore, store } = this.#parts;
+    const agentId = identityId(deviceId, '$edgeAgent');
+    const { statuses, sinceMs } = store.assigned(agentId);
+    const who = [getIdentity(db, deviceId), getIdentity(db, agentId)];
+    const times = (key: 'connectedSinceMs' | 'lastActivityMs'): readonly number[] => who.flatMap((one) => one?.[key] ?? []);
+    const [connected, active] = [times('connectedSinceMs'), times('lastActivityMs')];
+    return healthOf(
+      {
+        agent: twinStore.load(agentId),
+        hub: twinStore.load(identityId(deviceId, '$edgeHub')),
+        appliedMs: statuses[id] === 'Applied' ? sinceMs : undefined,
+        connectedSinceMs: connected.length > 0 ? Math.max(...connected) : undefined,
+        lastActivityMs: active.length > 0 ? Math.max(...active) : undefined,
+      },
+      silenceMs,
+      nowMs,
+    );
+  }
+
+  /** Who had it before it became a rollout keeps it. */
+  #holders(id: string): readonly string[] {
+    return [...this.#parts.store.allAssigned()].flatMap(([identity, { statuses }]) => {
+      return statuses[id] === 'Applied' && identity.endsWith('/$edgeAgent') ? [identity.slice(0, -'/$edgeAgent'.length)] : [];
+    });
+  }
+}
