@@ -2,12 +2,18 @@ import { eventHubName } from './amqp/address.ts';
 import { lastEndpoint } from './endpoint.ts';
 import { afterFix } from './error.ts';
 import { openPolicies } from './policies/policies.ts';
-import { addDevice, type Device, getDevice, openRegistry } from './registry.ts';
+import { addDevice, type Device, getDevice, makeEdge, openRegistry } from './registry.ts';
 
-/** The identity of this id; made, with fresh keys, when it is not there yet. Also while the hub runs. */
-export function createDevice(folder: string, deviceId: string): Device {
+/**
+ * The identity of this id; made, with fresh keys, when it is not there yet. Also while the hub runs. With `edge` it is an IoT Edge device
+ * afterwards, also when it was none before.
+ */
+export function createDevice(folder: string, deviceId: string, { edge = false }: { readonly edge?: boolean } = {}): Device {
   using db = openRegistry(folder);
-  return getDevice(db, deviceId) ?? addDevice(db, deviceId);
+  const device = getDevice(db, deviceId) ?? addDevice(db, deviceId);
+  if (!edge || device.edge) return device;
+  makeEdge(db, deviceId);
+  return getDevice(db, deviceId) as Device;
 }
 
 /**

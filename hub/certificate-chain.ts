@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import type { TLSSocket } from 'node:tls';
 
 /** DER, the client's own certificate first, then those of its issuers that it sent along. */
 export type CertificateChain = readonly Buffer[];
@@ -13,6 +14,17 @@ export interface Proven {
 
 /** More issuers than this between a device and its authority are nobody's. */
 const longestChain = 5;
+
+/** What the client showed in the TLS handshake; none for a socket that is none of TLS. */
+export function certificatesOf(socket: Pick<TLSSocket, 'getPeerCertificate'>): CertificateChain {
+  const chain: Buffer[] = [];
+  // The last one is its own issuer.
+  for (let peer = socket.getPeerCertificate?.(true); peer?.raw && chain.length < 8; peer = peer.issuerCertificate) {
+    if (chain.at(-1)?.equals(peer.raw)) break;
+    chain.push(peer.raw);
+  }
+  return chain;
+}
 
 /**
  * Whether one of the authorities (PEM) vouches for the client, directly or over certificates that it sent along; else what is wrong, as a sentence.

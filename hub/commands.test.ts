@@ -6,6 +6,7 @@ import { tempFolder } from '../test/support/temp.ts';
 import { connectionString, createDevice } from './access.ts';
 import { lastEndpoint } from './endpoint.ts';
 import { hubFiles, readIfThere } from './folder.ts';
+import { listModules, openRegistry } from './registry.ts';
 import { connectSimulatedDevice } from './simulator.ts';
 
 const main = join(dirname(dirname(fileURLToPath(import.meta.url))), 'gateway', 'main.ts');
@@ -79,6 +80,23 @@ test('a plant with one device, from an empty folder: run, create, connect, tail,
   hub.process.kill('SIGINT');
   expect(await hub.exited).toBe(0);
   expect(Date.now() - beforeMs).toBeLessThan(1_500);
+});
+
+test('an IoT Edge device has its runtime, whether it was made as one or became one, and keeps its keys', async () => {
+  using folder = tempFolder();
+  const data = ['--data', folder.path];
+  expect(await run('device', 'create', 'edge-1', '--edge', ...data)).toMatchObject({ code: 0 });
+  const { authentication } = createDevice(folder.path, 'edge-2');
+  expect(await run('device', 'edge', 'edge-2', ...data)).toMatchObject({ code: 0, output: expect.stringContaining('takes deployments') });
+  expect(createDevice(folder.path, 'edge-2')).toMatchObject({ edge: true, authentication });
+  expect((await run('device', 'show', 'edge-1', ...data)).output).toContain('IoT Edge    yes');
+  using db = openRegistry(folder.path);
+  for (const deviceId of ['edge-1', 'edge-2'])
+    expect(listModules(db, deviceId).map(({ moduleId }) => moduleId)).toEqual(['$edgeAgent', '$edgeHub']);
+  expect(await run('device', 'edge', 'nobody', ...data)).toMatchObject({
+    code: 1,
+    output: expect.stringContaining('has no device nobody'),
+  });
 });
 
 test.for([

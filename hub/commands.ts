@@ -89,12 +89,13 @@ function registerDeviceCommands(hub: Command): void {
 
   onFolder(device.command('create <id>'))
     .description('Makes an identity with two fresh keys, or with the thumbprint of its certificate, and prints its connection string.')
+    .option('--edge', 'an IoT Edge device: it takes deployments and has modules')
     .option('--x509 <thumbprint>', 'SHA-1 or SHA-256 thumbprint of the client certificate, hex')
     .option('--json', 'as JSON, without keys')
     .addHelpText(
       'after',
       examples(
-        'dragoman hub device create gw-1',
+        'dragoman hub device create gw-1 --edge',
         'dragoman hub device create gw-2 --x509 $(openssl x509 -in gw-2.pem -noout -fingerprint | cut -d= -f2)',
       ),
     )
@@ -121,6 +122,11 @@ function registerDeviceCommands(hub: Command): void {
       .addHelpText('after', examples(`dragoman hub device ${name} gw-1`))
       .action(async (id, _options, command) => (await import('./commands/device.ts')).setEnabled(id, enabled, command));
   }
+
+  onFolder(device.command('edge <id>'))
+    .description('Makes a device that is there an IoT Edge device, with $edgeAgent and $edgeHub. Its keys and all else stay.')
+    .addHelpText('after', examples('dragoman hub device edge gw-1'))
+    .action(async (id, _options, command) => (await import('./commands/device.ts')).edge(id, command));
 
   onFolder(device.command('delete <id>'))
     .description('Deletes an identity with its session and twin; its telemetry stays.')

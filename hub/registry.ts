@@ -61,8 +61,14 @@ export function normalThumbprint(text: string): string {
   return plain;
 }
 
+export interface WantedDevice {
+  readonly thumbprint?: string | undefined;
+  /** An IoT Edge device: with `$edgeAgent` and `$edgeHub`. */
+  readonly edge?: boolean | undefined;
+}
+
 /** A device with two fresh keys, or with a thumbprint. */
-export function addDevice(db: DatabaseSync, deviceId: string, wanted: { thumbprint?: string } = {}): Identity {
+export function addDevice(db: DatabaseSync, deviceId: string, wanted: WantedDevice = {}): Identity {
   if (!isIdentityId(deviceId)) {
     throw afterFix(
       'device-id',
@@ -77,7 +83,30 @@ export function addDevice(db: DatabaseSync, deviceId: string, wanted: { thumbpri
   if (!insertIdentity(db, { deviceId, authentication })) {
     throw afterFix('device-exists', `device ${deviceId} exists already`, `see it with: dragoman hub device show ${deviceId}`);
   }
+  if (wanted.edge) makeEdge(db, deviceId);
   return getDevice(db, deviceId) as Identity;
+}
+
+/** The runtime of an edge device: there from its beginning, and not to be deleted. */
+export const edgeModules: readonly string[] = ['$edgeAgent', '$edgeHub'];
+
+/** Makes a device that is there an IoT Edge device; false when there is none. Keys and everything else stay. */
+export function makeEdge(db: DatabaseSync, deviceId: string): boolean {
+  return transaction(db, () => {
+    const { changes } = db
+      .prepare('UPDATE identities SET edge = 1, etag = ? WHERE id = ? AND module_id IS NULL')
+      .run(freshEtag(), deviceId);
+    if (changes > 0) insertEdgeModules(db, deviceId);
+    return changes > 0;
+  });
+}
+
+/** Those that are not there yet, with fresh keys. */
+export function insertEdgeModules(db: DatabaseSync, deviceId: string): void {
+  for (const moduleId of edgeModules) {
+    const authentication = { type: 'sas', primaryKey: freshKey(), secondaryKey: freshKey() } as const;
+    insertIdentity(db, { deviceId, moduleId, authentication, managedBy: 'IotEdge' });
+  }
 }
 
 export type NewIdentity = Pick<Identity, 'deviceId' | 'authentication'> &

@@ -2,11 +2,15 @@ import type { Command } from 'commander';
 import type { Device } from '../registry.ts';
 import { folderOf } from './shared.ts';
 
-export async function create(deviceId: string, options: { x509?: string; json?: boolean }, command: Command): Promise<void> {
+export async function create(
+  deviceId: string,
+  options: { x509?: string; edge?: boolean; json?: boolean },
+  command: Command,
+): Promise<void> {
   const [{ addDevice, openRegistry }, { connectionString }] = await Promise.all([import('../registry.ts'), import('../access.ts')]);
   const folder = folderOf(command);
   using db = openRegistry(folder);
-  const device = addDevice(db, deviceId, options.x509 === undefined ? {} : { thumbprint: options.x509 });
+  const device = addDevice(db, deviceId, { thumbprint: options.x509, edge: options.edge });
   if (options.json) return out(JSON.stringify(shown(device)));
   out(`created ${deviceId} (${proof(device)})`);
   out(connectionString(folder, deviceId));
@@ -33,6 +37,7 @@ export async function show(deviceId: string, options: { json?: boolean }, comman
   out(`proves by   ${proof(device)}`);
   if (device.authentication.type === 'selfSigned') out(`thumbprint  ${device.authentication.primaryThumbprint}`);
   out(`connection  ${connection(device)}`);
+  if (device.edge) out('IoT Edge    yes');
   out(`created     ${new Date(device.createdMs).toISOString()}`);
 }
 
@@ -42,6 +47,14 @@ export async function setEnabled(deviceId: string, enabled: boolean, command: Co
   using db = openRegistry(folder);
   if (!setStatus(db, deviceId, enabled ? 'enabled' : 'disabled')) throw unknownDevice(folder, deviceId);
   out(`${deviceId} is ${enabled ? 'enabled' : 'disabled: it may not connect, and a connection it has ends now'}`);
+}
+
+export async function edge(deviceId: string, command: Command): Promise<void> {
+  const [{ makeEdge, openRegistry }, { unknownDevice }] = await Promise.all([import('../registry.ts'), import('../access.ts')]);
+  const folder = folderOf(command);
+  using db = openRegistry(folder);
+  if (!makeEdge(db, deviceId)) throw unknownDevice(folder, deviceId);
+  out(`${deviceId} is an IoT Edge device: it has $edgeAgent and $edgeHub, and takes deployments`);
 }
 
 export async function remove(deviceId: string, command: Command): Promise<void> {

@@ -1,3 +1,4 @@
+import type { CertificateChain } from '../certificate-chain.ts';
 import type { Deployments } from '../deployments/contract.ts';
 import type { RequestError } from './request-error.ts';
 
@@ -19,6 +20,17 @@ export interface HubCore {
   readonly deployments: Deployments;
   /** Answers whether a host (any case, with or without port) is one of this hub's names. */
   isOurName(host: string): boolean;
+  /**
+   * Whether it is this device that asks: by a token of its own (`SharedAccessSignature …` without a policy), or by the certificate of its
+   * connection. Undefined when it is; else what is wrong, without a secret, the same for a device that is not there.
+   */
+  proveDevice(deviceId: string, shown: DeviceShown): string | undefined;
+}
+
+/** What a device has to show for itself. */
+export interface DeviceShown {
+  readonly token: string | undefined;
+  readonly certificates: () => CertificateChain;
 }
 
 export type { RequestError };

@@ -6,11 +6,13 @@ import { moduleInputs } from '../messages/inputs.ts';
 import { MessageDelivery } from '../messages/messages.ts';
 import { MessageQueue } from '../messages/queue.ts';
 import { DirectMethods } from '../methods/methods.ts';
-import { writeActivity } from '../registry.ts';
+import { proveIdentity } from '../mqtt/connect.ts';
+import { getIdentity, listAuthorities, writeActivity } from '../registry.ts';
+import { parseSas } from '../sas.ts';
 import { Sessions } from '../sessions.ts';
 import { refusal, type TwinAnswer, TwinStore } from '../twins.ts';
 import { Commits } from './commits.ts';
-import type { HubCore, IdentityName, ModuleInputs, PolicyLookup } from './contract.ts';
+import type { DeviceShown, HubCore, IdentityName, ModuleInputs, PolicyLookup } from './contract.ts';
 import { TelemetryEvents } from './events.ts';
 import { HubIdentities } from './identities.ts';
 import { Links } from './links.ts';
@@ -84,6 +86,21 @@ export class Core implements HubCore, Disposable {
       every(tidyEveryMs, () => this.messages.forgetOldFeedback(Date.now())),
       every(activityEveryMs, () => this.#writeActivity()),
     ];
+  }
+
+  proveDevice(deviceId: string, { token, certificates }: DeviceShown): string | undefined {
+    const device = getIdentity(this.db, deviceId);
+    if (device?.moduleId !== undefined || device?.status !== 'enabled')
+      return `there is no device ${deviceId} that is enabled, or it is not the one that asks`;
+    if (device.authentication.type === 'sas' && token === undefined)
+      return `device ${deviceId} proves itself by a token, and there is none`;
+    const proof = proveIdentity(token === undefined ? undefined : parseSas(token), device, {
+      isOurName: this.isOurName,
+      certificates,
+      authorities: () => listAuthorities(this.db).map(({ pem }) => pem),
+      nowMs: Date.now(),
+    });
+    return typeof proof === 'string' ? proof : undefined;
   }
 
   /** An identity sent something. */

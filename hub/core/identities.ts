@@ -1,9 +1,11 @@
 import type { DatabaseSync } from '../database.ts';
 import type { MessageQueue } from '../messages/queue.ts';
 import {
+  edgeModules,
   getIdentity,
   type Identity,
   identityId,
+  insertEdgeModules,
   insertIdentity,
   isIdentityId,
   listDevices,
@@ -29,8 +31,6 @@ import type { Links } from './links.ts';
 import { Listeners } from './listeners.ts';
 import { RequestError } from './request-error.ts';
 
-/** The runtime of an edge device, there from its beginning. */
-const edgeModules = ['$edgeAgent', '$edgeHub'];
 /** Most modules of one device. */
 const maxModules = 50;
 
@@ -92,7 +92,8 @@ export class HubIdentities implements Identities {
     const { deviceId, moduleId } = input;
     mayBeNamed(input);
     if (moduleId !== undefined) {
-      this.mustExist({ deviceId });
+      const device = this.mustExist({ deviceId });
+      if (moduleId.startsWith('$') && !(device.edge && edgeModules.includes(moduleId))) throw reservedName(moduleId);
       if (listModules(this.#db, deviceId).length >= maxModules) {
         throw new RequestError('ArgumentInvalid', `device ${deviceId} has ${maxModules} modules already`);
       }
@@ -172,9 +173,8 @@ export class HubIdentities implements Identities {
   }
 
   #addEdgeModules(deviceId: string): void {
+    insertEdgeModules(this.#db, deviceId);
     for (const moduleId of edgeModules) {
-      const authentication = wantedAuthentication(undefined, undefined);
-      insertIdentity(this.#db, { deviceId, moduleId, authentication, managedBy: 'IotEdge' });
       const id = identityId(deviceId, moduleId);
       this.#twins.save(this.#twins.load(id));
     }
@@ -220,6 +220,12 @@ function mayBeNamed({ deviceId, moduleId }: IdentityName): void {
     );
   }
 }
+
+const reservedName = (moduleId: string): RequestError =>
+  new RequestError(
+    'ArgumentInvalid',
+    `${moduleId} cannot be made: $edgeAgent and $edgeHub come with a device whose capabilities say iotEdge, and other names do not begin with $`,
+  );
 
 function wantedStatus({ status, statusReason }: IdentityInput): Pick<IdentityInput, 'status' | 'statusReason'> {
   if (status !== undefined && status !== 'enabled' && status !== 'disabled') {

@@ -91,6 +91,14 @@ function prove(packet: IConnectPacket, identity: Identity, context: ConnectConte
   const password = packet.password?.toString('utf8') ?? '';
   const token = parseSas(password);
   if (token?.policy !== undefined) return checkPolicy(password, identity, context);
+  return proveIdentity(token, identity, context);
+}
+
+/** What proves an identity beside a token: who may be asked for the certificate of the connection. */
+export type ProofContext = Pick<ConnectContext, 'isOurName' | 'certificates' | 'authorities' | 'nowMs' | 'cures'>;
+
+/** The proof by a token of its own or by the certificate of the connection, whichever it has to show; or what is wrong with it. */
+export function proveIdentity(token: SasToken | undefined, identity: Identity, context: ProofContext): Proof | string {
   switch (identity.authentication.type) {
     case 'sas':
       return checkToken(token, identity, context);
@@ -135,7 +143,7 @@ function checkPolicy(password: string, { deviceId, moduleId }: Identity, context
   }
 }
 
-function checkThumbprint(identity: Identity, context: ConnectContext): Proof | string {
+function checkThumbprint(identity: Identity, context: ProofContext): Proof | string {
   if (identity.authentication.type !== 'selfSigned') throw new TypeError('not an identity with a thumbprint');
   const certificate = context.certificates()[0];
   if (!certificate) return 'the device must show its client certificate, and showed none';
@@ -147,7 +155,7 @@ function checkThumbprint(identity: Identity, context: ConnectContext): Proof | s
   return { expiresMs: undefined };
 }
 
-function checkAuthority(identity: Identity, context: ConnectContext): Proof | string {
+function checkAuthority(identity: Identity, context: ProofContext): Proof | string {
   const found = chainsTo(context.certificates(), context.authorities(), context.nowMs);
   if (typeof found === 'string') return found;
   if (found.commonName !== identity.deviceId) return `the client certificate is for "${found.commonName}", not for ${identity.deviceId}`;

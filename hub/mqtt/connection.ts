@@ -8,7 +8,7 @@ import {
   type Packet,
   parser,
 } from 'mqtt-packet';
-import type { CertificateChain } from '../certificate-chain.ts';
+import { type CertificateChain, certificatesOf } from '../certificate-chain.ts';
 import type { HubError } from '../error.ts';
 import type { Subscriptions } from '../sessions.ts';
 import { connack } from './connect.ts';
@@ -86,13 +86,7 @@ export class MqttConnection implements Speaker {
   }
 
   certificates(): CertificateChain {
-    const chain: Buffer[] = [];
-    // The last one is its own issuer.
-    for (let peer = this.#socket.getPeerCertificate(true); peer?.raw && chain.length < 8; peer = peer.issuerCertificate) {
-      if (chain.at(-1)?.equals(peer.raw)) break;
-      chain.push(peer.raw);
-    }
-    return chain;
+    return certificatesOf(this.#socket);
   }
 
   /** The name by which the client calls the hub, as it said in the TLS handshake. */

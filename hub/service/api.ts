@@ -3,12 +3,16 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { HubCore, Right } from '../core/contract.ts';
 import { RequestError } from '../core/request-error.ts';
 import { AccessError, opens, openToken } from '../policies/access.ts';
+import { deviceRefusal, isDevice } from './device-access.ts';
 
 /** What the routes of one subject are given. */
 export interface Api {
   readonly core: HubCore;
-  /** Adds a route that needs a right. A handler returns the body; undefined is 204 without one. */
-  route(method: 'GET' | 'PUT' | 'PATCH' | 'POST' | 'DELETE', url: string, right: Right, handler: Handler): void;
+  /**
+   * Adds a route that needs a right; with `device`, a device may also come by itself, for what is its own. A handler returns the body; undefined is
+   * 204 without one.
+   */
+  route(method: 'GET' | 'PUT' | 'PATCH' | 'POST' | 'DELETE', url: string, right: Right, handler: Handler, who?: 'device'): void;
 }
 
 export type Handler = (call: Call) => unknown;
@@ -26,12 +30,12 @@ export interface Call {
 export function apiOf(app: FastifyInstance<Server>, core: HubCore): Api {
   return {
     core,
-    route(method, url, right, handler) {
+    route(method, url, right, handler, who) {
       app.route({
         method,
         url,
         // Before the body is read: strangers send nothing.
-        onRequest: async (request) => authorize(request, core, right),
+        onRequest: async (request) => authorize(request, core, right, who),
         handler: async (request, reply) => {
           const body = await handler({
             params: request.params as Call['params'],
@@ -51,8 +55,13 @@ export function apiOf(app: FastifyInstance<Server>, core: HubCore): Api {
 /** A request whose token does not open what it asks for. */
 export class Unauthorized extends Error {}
 
-function authorize(request: FastifyRequest, core: HubCore, right: Right): void {
+function authorize(request: FastifyRequest, core: HubCore, right: Right, who: 'device' | undefined): void {
   const { authorization } = request.headers;
+  if (who === 'device' && isDevice(request)) {
+    const refusal = deviceRefusal(request, pathOf(request.url), core);
+    if (refusal === undefined) return;
+    throw new Unauthorized(refusal);
+  }
   if (!authorization) throw new Unauthorized('the request has no Authorization header with a shared access signature');
   const path = pathOf(request.url);
   try {

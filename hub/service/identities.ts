@@ -11,26 +11,30 @@ const longestList = 1000;
 export function addIdentityRoutes({ core, route }: Api): void {
   const { identities } = core;
 
-  for (const [url, nameOf] of [
-    ['/devices/:id', ({ params }: Call): Name => ({ deviceId: params.id as string })],
-    ['/devices/:id/modules/:module', ({ params }: Call): Name => ({ deviceId: params.id as string, moduleId: params.module as string })],
+  for (const [url, nameOf, who] of [
+    ['/devices/:id', ({ params }: Call): Name => ({ deviceId: params.id as string }), undefined],
+    [
+      '/devices/:id/modules/:module',
+      ({ params }: Call): Name => ({ deviceId: params.id as string, moduleId: params.module as string }),
+      'device',
+    ],
   ] as const) {
-    route('GET', url, 'registryRead', (call) => {
+    const read = (call: Call): IdentityDocument => {
       const name = nameOf(call);
       return tagged(call, identities.get(name) ?? missing(name));
-    });
-    route('PUT', url, 'registryWrite', async (call) => {
+    };
+    const write = async (call: Call): Promise<IdentityDocument> => {
       const input = identityOf(call.body, nameOf(call));
       const ifMatch = ifMatchOf(call.request.headers);
       return tagged(call, ifMatch === undefined ? await identities.create(input) : await identities.update(input, ifMatch));
-    });
-    route('DELETE', url, 'registryWrite', async (call) => {
-      await identities.delete(nameOf(call), ifMatchOf(call.request.headers));
-    });
+    };
+    route('GET', url, 'registryRead', read, who);
+    route('PUT', url, 'registryWrite', write, who);
+    route('DELETE', url, 'registryWrite', (call) => identities.delete(nameOf(call), ifMatchOf(call.request.headers)), who);
   }
 
   route('GET', '/devices', 'registryRead', ({ query }) => identities.listDevices({ top: topOf(query.top) }));
-  route('GET', '/devices/:id/modules', 'registryRead', ({ params }) => identities.listModules(params.id as string));
+  route('GET', '/devices/:id/modules', 'registryRead', ({ params }) => identities.listModules(params.id as string), 'device');
   route('GET', '/statistics/devices', 'registryRead', () => identities.statistics());
   route('GET', '/statistics/service', 'serviceConnect', () => ({
     connectedDeviceCount: identities.listDevices().filter(({ connectionState }) => connectionState === 'Connected').length,

@@ -39,7 +39,16 @@ export async function startRest(core: HubCore, settings: RestSettings, log: HubL
   const { fastify } = await import('fastify');
   const { certificate, privateKey } = settings.certificate;
   const app: FastifyInstance<Server> = fastify({
-    https: { cert: certificate, key: privateKey, minVersion: 'TLSv1.2', keepAlive: true, noDelay: true },
+    https: {
+      cert: certificate,
+      key: privateKey,
+      minVersion: 'TLSv1.2',
+      keepAlive: true,
+      noDelay: true,
+      // A device may prove itself by one; which it must be, the registry says.
+      requestCert: true,
+      rejectUnauthorized: false,
+    },
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: longestId },
     bodyLimit: largestBodyBytes,
     requestTimeout: 30_000,
