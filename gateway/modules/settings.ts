@@ -1,19 +1,8 @@
 import { z } from 'zod';
-import { permissions } from '../../deployments/engine/policy.ts';
+import { ModulePolicy } from '../../deployments/engine/policy.ts';
 import { duration, listen } from '../scalars.ts';
 
 const texts = (what: string) => z.array(z.string().min(1)).default([]).describe(what);
-
-/** What createOptions of a module may ask for beyond what a container can do to itself. */
-const Allow = z.strictObject({
-  options: z
-    .array(z.enum(permissions, { error: ({ input }) => `"${String(input)}" is none of ${permissions.join(', ')}` }))
-    .default([])
-    .describe('privileged, host-network and the like'),
-  folders: texts('Folders of this machine that modules may mount, with all below them: /srv/recipes'),
-  devices: texts('Devices that modules may have: /dev/ttyUSB0; * for all'),
-  capabilities: texts('Capabilities that modules may add: NET_RAW'),
-});
 
 /** `modules:` of dragoman.yaml. Absent: this gateway runs none, and loads nothing for it. */
 export const ModulesSettings = z.strictObject({
@@ -57,7 +46,7 @@ export const ModulesSettings = z.strictObject({
       digests: texts('sha256:… of images that may run'),
     })
     .prefault({}),
-  allow: Allow.prefault({}),
+  policy: ModulePolicy.prefault({}).describe('What createOptions of modules may ask for; empty: what a container can do to itself'),
   healthyWithin: duration(1_000, 3_600_000).prefault('60s').describe('A new container that is not well by then is taken back'),
   settleFor: duration(0, 600_000).prefault('10s').describe('How long one without HEALTHCHECK must run to count as well'),
 });
