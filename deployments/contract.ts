@@ -154,6 +154,6 @@ export interface RouteTable {
   readonly specs: readonly RouteSpec[];
   /** Empty: it is dropped. Never throws: an expression that fails is undefined, which routes nothing. */
   match(message: RoutedMessage): readonly RouteTarget[];
-  /** Whether any message of this source can go anywhere; where it is false, none need be made. */
-  wants(source: string): boolean;
+  /** Whether any message of this source can go anywhere, or to an endpoint of this kind; where it is false, none need be made. */
+  wants(source: string, kind?: Endpoint['kind']): boolean;
 }

@@ -94,10 +94,10 @@ export class CompiledTable implements RouteTable {
     });
   }
 
-  /** Whether any message of this source can go anywhere. */
-  wants(source: string): boolean {
-    const { always, conditional } = this.#candidates(source);
-    return always.length + conditional.length > 0;
+  /** Whether any message of this source can go anywhere, or to an endpoint of this kind. */
+  wants(source: string, kind?: Endpoint['kind']): boolean {
+    const { kinds } = this.#candidates(source);
+    return kind === undefined ? kinds.size > 0 : kinds.has(kind);
   }
 
   #candidates(source: string): Candidates {
@@ -107,7 +107,8 @@ export class CompiledTable implements RouteTable {
     const matching = this.#routes.filter((route) => prefix.startsWith(route.prefix));
     const always: RouteTarget[] = [];
     for (const { evaluate, target } of matching) if (!evaluate) add(always, target);
-    const candidates = { always, conditional: matching.filter(({ evaluate }) => evaluate) };
+    const kinds = new Set(matching.map(({ endpoint }) => endpoint.kind));
+    const candidates = { always, conditional: matching.filter(({ evaluate }) => evaluate), kinds };
     if (this.#bySource.size < mostSources) this.#bySource.set(source, candidates);
     return candidates;
   }
@@ -117,6 +118,8 @@ interface Candidates {
   /** Of the routes without a condition; each endpoint once. */
   readonly always: readonly RouteTarget[];
   readonly conditional: readonly Route[];
+  /** Of all their endpoints. */
+  readonly kinds: ReadonlySet<Endpoint['kind']>;
 }
 
 export interface Explanation {

@@ -305,10 +305,21 @@ describe('the built-in module', () => {
     box.broker.setRoutes(routesOf('FROM /messages/modules/dragoman/outputs/mixer INTO BrokeredEndpoint("/modules/sink/inputs/in")'));
     expect(box.broker.wants(reading.source)).toBe(true);
     expect(box.broker.wants('/messages/modules/dragoman/outputs/cooker')).toBe(false);
+    expect(box.broker.wants(reading.source, 'upstream')).toBe(false);
     await using sink = await box.module('sink');
     await sink.subscribe(inputs('sink'), 1);
     await box.broker.inject(reading);
     expect((await sink.next('publish')).topic).toContain('equipment=mixer');
+  });
+
+  test('brings readings to inputs only where it is told so', async () => {
+    const upstream = fakeUpstream();
+    await using box = await openBox({ upstream, routes: routesOf('FROM /messages/* INTO $upstream') });
+    expect([box.broker.wants(reading.source), box.broker.wants(reading.source, 'input')]).toEqual([true, false]);
+    await box.broker.inject({ ...reading, body: Buffer.from('by the outbox') }, 'input');
+    await box.broker.inject({ ...reading, body: Buffer.from('a report') });
+    await upstream.seen(1);
+    expect(upstream.bodies()).toEqual(['a report']);
   });
 
   test('takes writes one at a time; they wait until somebody serves them, and are tried again', async () => {
@@ -316,13 +327,17 @@ describe('the built-in module', () => {
     await using source = await box.module('source');
     for (const body of ['1', '2', 'poison', '3']) await source.telemetry(body);
     const tries: string[] = [];
-    box.broker.onInput('write', async ({ body }) => {
+    const ids: string[] = [];
+    box.broker.onInput('write', async ({ body }, id) => {
       const text = Buffer.from(body).toString();
       tries.push(text);
+      ids.push(id);
       if (text === 'poison') throw new GatewayError('guard', 'the guard says no', { retry: 'never' });
       if (tries.length === 2) throw new NotConnectedError('offline', 'the machine is away', { retry: 'with-backoff' });
     });
     await expect.poll(() => tries).toEqual(['1', '2', '2', 'poison', '3']);
+    expect(ids[1]).toBe(ids[2]);
+    expect(new Set(ids).size).toBe(4);
     await expect.poll(() => box.broker.counters().queues[0]).toMatchObject({ delivered: 3, refused: 1, waiting: 0 });
   });
 });

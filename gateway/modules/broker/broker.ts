@@ -12,6 +12,7 @@ import { type ListenerCertificate, MqttServer, type MqttSettings } from '../../.
 import { forgetConnections, getIdentity, identityId, listModules, openRegistry } from '../../../hub/registry.ts';
 import type { TwinObject } from '../../../twin/section.ts';
 import { DeadLetters } from '../../destination/dead-letters.ts';
+import { builtInModule } from '../built-in.ts';
 import { Budget } from './budget.ts';
 import type { BrokerClient, BrokerCounters, BrokerOptions } from './contract.ts';
 import { BrokerIdentities } from './identities.ts';
@@ -20,9 +21,6 @@ import { handledOutlet, type InputHandler, moduleBudgetBytes, moduleOutlet, type
 import { QueueStore } from './queue-store.ts';
 import { type ReportedNow, ReportedSync } from './reported.ts';
 import { Router } from './router.ts';
-
-/** The gateway itself among the modules: source of its readings, and the one that serves `inputs/write`. */
-export const builtInModule = 'dragoman';
 
 const defaultMaxBytes = 1024 ** 3;
 const defaultRetryMs = 500;
@@ -115,19 +113,22 @@ export class ModuleBroker implements AsyncDisposable {
     this.#running.router.setRoutes(table, limits.maxBytes ?? this.#options.maxBytes ?? defaultMaxBytes);
   }
 
-  /** Whether a message of this source can go anywhere; where it is false, none need be made. */
-  wants(source: string): boolean {
-    return this.#running.router.wants(source);
-  }
-
-  /** A message of the gateway itself. Resolves when it waits on disk wherever routes lead it; rejects with a HubError when there is no room. */
-  inject(message: RoutedMessage): Promise<void> {
-    return this.#running.router.take(message);
+  /** Whether a message of this source can go anywhere, or to an endpoint of this kind; where it is false, none need be made. */
+  wants(source: string, kind?: Endpoint['kind']): boolean {
+    return this.#running.router.wants(source, kind);
   }
 
   /**
-   * Serves an input of the built-in module: a message is taken off its queue when the handler resolves. After a GatewayError `never` it is lost
-   * and said so, after anything else tried again with back-off. One at a time.
+   * A message of the gateway itself; with a kind it goes to endpoints of that kind only, whatever else routes say. Resolves when it waits on disk
+   * wherever it is to go; rejects with a HubError when there is no room.
+   */
+  inject(message: RoutedMessage, kind?: Endpoint['kind']): Promise<void> {
+    return this.#running.router.take(message, kind);
+  }
+
+  /**
+   * Serves an input of the built-in module: a message is taken off its queue when the handler resolves. After a GatewayError `never` it is a
+   * dead letter, after anything else tried again with back-off. One at a time. `id` is the same when it comes again, also after a restart.
    */
   onInput(name: string, handler: InputHandler): void {
     this.#running.handlers.set(name, handler);

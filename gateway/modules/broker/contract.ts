@@ -10,9 +10,10 @@ export interface UpstreamSender {
   readonly maxBodyBytes: number;
   /**
    * Resolves when the hub has the message. Rejects with a GatewayError `never` when the hub will never take it (a dead letter); after anything
-   * else the message is sent again, with back-off.
+   * else the message is sent again, with back-off, and those behind it wait: when one fails that way, none that was sent after it may succeed on
+   * the same link. `id` is the same when a message is sent again, also after a restart.
    */
-  send(message: RoutedMessage): Promise<void>;
+  send(message: RoutedMessage, id: string): Promise<void>;
 }
 
 /** What is known of the modules of this box. */

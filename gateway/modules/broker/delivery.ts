@@ -165,7 +165,7 @@ export class Delivery {
     this.#inFlight.add(id);
     outlet.budget.take(bytes);
     const epoch = this.#epoch;
-    void outlet.send(message).then((outcome) => {
+    void outlet.send(message, String(id)).then((outcome) => {
       this.#inFlight.delete(id);
       this.#settled(waiting, outcome, epoch);
       // Last: whoever goes on now must know already what went wrong.

@@ -21,10 +21,10 @@ export interface Outlet {
   readonly window: number;
   readonly budget: Budget;
   /** Never rejects. */
-  send(message: RoutedMessage): Promise<Outcome>;
+  send(message: RoutedMessage, id: string): Promise<Outcome>;
 }
 
-export type InputHandler = (message: RoutedMessage) => Promise<void>;
+export type InputHandler = (message: RoutedMessage, id: string) => Promise<void>;
 
 const taken: Outcome = { kind: 'taken' };
 const away: Outcome = { kind: 'away' };
@@ -56,11 +56,11 @@ export function upstreamOutlet(upstream: UpstreamSender): Outlet {
   return {
     window: 16,
     budget: new Budget(upstreamBudgetBytes),
-    async send(message) {
+    async send(message, id) {
       if (message.body.length > upstream.maxBodyBytes) {
         return { kind: 'refused', reason: `the body has ${message.body.length} bytes; upstream takes ${upstream.maxBodyBytes}` };
       }
-      return tried(() => upstream.send(message));
+      return tried(() => upstream.send(message, id));
     },
   };
 }
@@ -70,9 +70,9 @@ export function handledOutlet(handlerOf: () => InputHandler | undefined): Outlet
   return {
     window: 1,
     budget: new Budget(upstreamBudgetBytes),
-    async send(message) {
+    async send(message, id) {
       const handler = handlerOf();
-      return handler ? tried(() => handler(message)) : away;
+      return handler ? tried(() => handler(message, id)) : away;
     },
   };
 }

@@ -61,8 +61,8 @@ export class Router implements TelemetrySink, Disposable {
     this.#maxBytes = maxBytes;
   }
 
-  wants(source: string): boolean {
-    return this.#routes.wants(source);
+  wants(source: string, kind?: Endpoint['kind']): boolean {
+    return this.#routes.wants(source, kind);
   }
 
   /** What waits is tried as soon as it is there; call it once the outlets work. */
@@ -92,22 +92,23 @@ export class Router implements TelemetrySink, Disposable {
   }
 
   /** Resolves when it waits on disk wherever it is to go, also when that is nowhere. Rejects with a HubError when there is no room. */
-  async take(message: RoutedMessage): Promise<void> {
+  async take(message: RoutedMessage, kind?: Endpoint['kind']): Promise<void> {
     this.#count.received++;
-    const targets = this.#routes.match(message);
+    const all = this.#routes.match(message);
+    const targets = kind === undefined ? all : all.filter(({ endpoint }) => endpoint.kind === kind);
     if (targets.length === 0) {
       this.#count.unrouted++;
       return;
     }
     const bytes = sizeOf(message);
-    const all = bytes * targets.length;
-    if (this.#bytes + all > this.#maxBytes) throw this.#noRoom(message.source);
-    this.#bytes += all;
+    const bytesOfAll = bytes * targets.length;
+    if (this.#bytes + bytesOfAll > this.#maxBytes) throw this.#noRoom(message.source);
+    this.#bytes += bytesOfAll;
     this.#pendingBytes += bytes;
     try {
       await this.#parts.store.add(message, targets, Date.now());
     } catch (error) {
-      this.#bytes -= all;
+      this.#bytes -= bytesOfAll;
       throw this.#failed(error as HubError, message.source);
     } finally {
       this.#pendingBytes -= bytes;
