@@ -16,6 +16,8 @@ export interface MqttSettings {
   /** 0: any free port. */
   readonly port: number;
   readonly connectWithinMs: number;
+  /** Where a person sets the port. Default `--mqtt`. */
+  readonly portSetting?: string;
 }
 
 export interface MqttCounters {
@@ -220,13 +222,13 @@ function handshakeReason(error: NodeJS.ErrnoException): string {
   return text.split('\n')[0] ?? text;
 }
 
-function listenError(error: NodeJS.ErrnoException, { port, listen }: MqttSettings): Error {
+function listenError(error: NodeJS.ErrnoException, { port, listen, portSetting = '--mqtt' }: MqttSettings): Error {
   const where = `${listen ?? 'every interface'}, port ${port}`;
   if (error.code === 'EADDRINUSE') {
     return afterFix(
       'port-in-use',
       `cannot listen on ${where}: another program uses this port`,
-      'stop it, or take another port with --mqtt',
+      `stop it, or take another port with ${portSetting}`,
       error,
     );
   }
@@ -234,7 +236,7 @@ function listenError(error: NodeJS.ErrnoException, { port, listen }: MqttSetting
     return afterFix(
       'port-not-allowed',
       `cannot listen on ${where}: ports below 1024 are not allowed here`,
-      'take a higher port with --mqtt',
+      `take a higher port with ${portSetting}`,
       error,
     );
   }

@@ -242,6 +242,7 @@ const settingsOf = ({ listen }: BrokerOptions): MqttSettings => ({
   listen: listen.address,
   port: listen.mqttPort ?? 8883,
   connectWithinMs: 10_000,
+  portSetting: 'modules.broker.listen in dragoman.yaml',
 });
 
 /** A call that came over HTTPS. */

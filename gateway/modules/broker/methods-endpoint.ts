@@ -46,7 +46,7 @@ export async function startMethodsEndpoint(
     (request, response) => void handle(request, response, parts, throttle),
   );
   server.on('tlsClientError', () => {}).on('clientError', (_error, socket) => socket.destroy());
-  const port = await listenOn(server, { port: listen.port, listen: listen.address, flag: 'the key httpsPort', instead: 8443 });
+  const port = await listenOn(server, { port: listen.port, listen: listen.address, flag: 'modules.broker.https', instead: 8443 });
   return {
     port,
     useCertificate: (fresh) => server.setSecureContext({ cert: fresh.certificate, key: fresh.privateKey, minVersion: 'TLSv1.2' }),

@@ -44,6 +44,16 @@ test('a message that is lost is counted once, whoever says it how often, and out
   expect(store.sums()).toEqual([{ endpoint: '$upstream', messages: 0, bytes: 0, losses: { expired: 1, refused: 0 } }]);
 });
 
+test('numbers of messages do not come again in a new file', async () => {
+  const first = async (): Promise<number> => {
+    using folder = tempFolder();
+    await using store = await QueueStore.open(folder.path);
+    await store.add(message('1'), [upstream()], 1_000);
+    return store.next('$upstream', 3, 0, { messages: 1, bytes: 1 })[0]?.id as number;
+  };
+  expect(await first()).toBeLessThan(await first());
+});
+
 test('a full disk refuses what comes, takes off what goes, and has room again then', () => {
   using folder = tempFolder();
   const db = openQueues(join(folder.path, 'queues.db'));
@@ -57,7 +67,8 @@ test('a full disk refuses what comes, takes off what goes, and has room again th
   let stored = 0;
   while (!writer.write([add])[0]) stored++;
   expect(stored).toBeGreaterThan(2);
-  const removals = [1, 2].map((id): Change => ({ kind: 'remove', id }));
+  const ids = db.prepare('SELECT id FROM queue ORDER BY id LIMIT 2').all() as { id: number }[];
+  const removals = ids.map(({ id }): Change => ({ kind: 'remove', id }));
   const outcomes = writer.write([removals[0] as Change, add, add, add, add, removals[1] as Change]);
   const full = { diskFull: true, reason: expect.stringContaining('full') };
   expect(outcomes).toEqual([undefined, full, full, full, full, undefined]);

@@ -1,7 +1,8 @@
 import { type DatabaseSync, isDiskFull, openDatabase, type StatementSync, transaction } from '../../../hub/database.ts';
 
 /**
- * `queue`: one row a message and endpoint; `id` rises for ever, so order within an endpoint and priority is order of ids. `expires_ms` NULL: never.
+ * `queue`: one row a message and endpoint; `id` rises for ever, so order within an endpoint and priority is order of ids; it begins with the time, so
+ * that it does not come again in a new file. `expires_ms` NULL: never.
  * `losses`: how many messages each endpoint never got, and why. `reported`: what upstream has of a module's reported properties.
  */
 const schema = `
@@ -17,7 +18,12 @@ const schema = `
 `;
 
 /** Throws HubError when the file cannot be opened. */
-export const openQueues = (file: string): DatabaseSync => openDatabase(file, schema, { pageSizeBytes: 8192 });
+export function openQueues(file: string): DatabaseSync {
+  const db = openDatabase(file, schema, { pageSizeBytes: 8192 });
+  const begin = "INSERT INTO sqlite_sequence SELECT 'queue', ? WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'queue')";
+  db.prepare(begin).run(Date.now() * 1_000);
+  return db;
+}
 
 /** `expired`: its time was over; `refused`: the endpoint will never take it. */
 export type Loss = 'expired' | 'refused';
