@@ -18,7 +18,7 @@ const Body = z.object({
   id: z.string().optional(),
   schemaVersion: z.string().nullish(),
   labels: texts.nullish(),
-  content: z.unknown(),
+  content: z.unknown().optional(),
   targetCondition: z.string().nullish(),
   priority: z.int().min(0).max(mostPriority).nullish(),
   metrics: z.object({ queries: texts.nullish() }).nullish(),

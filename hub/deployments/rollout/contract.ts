@@ -29,6 +29,8 @@ export interface RolloutDocument {
   readonly failed: number;
   readonly pending: number;
   readonly unreached: number;
+  /** In whose twins its content stands; after a rollback those for whom no other configuration is. */
+  readonly holding: number;
   /** Some of those that failed, with what they said. */
   readonly failures: readonly { readonly deviceId: string; readonly reason: string }[];
   /** Why it is not running. */

@@ -7,7 +7,7 @@ import type { HubLog } from '../../log.ts';
 import type { Row } from '../../query/language.ts';
 import { getIdentity, identityId } from '../../registry.ts';
 import type { TwinStore } from '../../twins.ts';
-import type { Compiled } from '../compiled.ts';
+import { type Compiled, contentKey } from '../compiled.ts';
 import type { ConfigurationStore } from '../store.ts';
 import type { RolloutAction, RolloutDocument, RolloutState } from './contract.ts';
 import { type Finding, healthOf } from './health.ts';
@@ -87,9 +87,11 @@ export class Rollouts implements Disposable {
 
   /** Takes every step that can be taken now. */
   look(): Promise<void> {
-    this.#looking ??= this.#look().finally(() => {
-      this.#looking = undefined;
-    });
+    this.#looking ??= this.#look()
+      .catch((error: Error) => this.#later(error))
+      .finally(() => {
+        this.#looking = undefined;
+      });
     return this.#looking;
   }
 
@@ -108,6 +110,7 @@ export class Rollouts implements Disposable {
       admitted: admitted.length,
       ...counts,
       failed: failed.length,
+      holding: this.#holding(rollout.compiled, view.targeted),
       failures: failed.slice(0, shownFailures).map((deviceId) => ({ deviceId, reason: view.findings.get(deviceId)?.reason ?? '' })),
       ...(state.reason !== undefined && { reason: state.reason }),
     };
@@ -132,23 +135,22 @@ export class Rollouts implements Disposable {
   async #look(): Promise<void> {
     this.#news = false;
     this.#lookedMs = Date.now();
-    for (const rollout of this.#all.values()) {
-      for (let more = rollout.state.status === 'running'; more; ) {
-        const next = step(rollout.settings, rollout.state, this.#view(rollout));
-        more =
-          next !== rollout.state &&
-          (await this.#become(rollout, next).then(
-            () => next.status === 'running',
-            (error) => this.#later(error),
-          ));
-      }
+    for (const rollout of this.#all.values()) await this.#goOn(rollout);
+  }
+
+  /** A rollout that does not run takes no step. */
+  async #goOn(rollout: Running): Promise<void> {
+    for (;;) {
+      const next = step(rollout.settings, rollout.state, this.#view(rollout));
+      if (next === rollout.state) return;
+      await this.#become(rollout, next);
     }
   }
 
   /** A disk that is full: the same step is taken again. */
-  #later(error: Error): false {
+  #later(error: Error): void {
+    this.#news = true;
     this.#parts.log.warn({ reason: error.message }, 'a rollout waits: its state could not be written');
-    return false;
   }
 
   async #become(rollout: Running, next: RolloutState): Promise<void> {
@@ -216,6 +218,12 @@ export class Rollouts implements Disposable {
       silenceMs,
       nowMs,
     );
+  }
+
+  #holding(compiled: Compiled, targeted: readonly Row[]): number {
+    const key = contentKey(compiled);
+    const applied = (deviceId: unknown) => this.#parts.store.assigned(identityId(String(deviceId), '$edgeAgent')).applied.split(' ');
+    return targeted.filter(({ deviceId }) => applied(deviceId).includes(key)).length;
   }
 
   /** Who had it before it became a rollout keeps it. */

@@ -26,7 +26,7 @@ export async function startBareHub(folder: string, options: { readonly tokenWith
   const db = openRegistry(folder);
   const store = await TelemetryStore.open({ folder, retention: { maxAgeMs: 3_600_000, maxBytes: 1e9 }, hardLimitBytes: 1e9 }, log);
   const isOurName = (host: string): boolean => host.toLowerCase().split(':')[0] === 'localhost';
-  const core = new Core({ folder, db, policies, isOurName });
+  const core = new Core({ folder, db, policies, isOurName, log });
   store.onStored = () => core.events.stored();
   const plane = await startServicePlane(core, { https: 0, amqp: 0, listen: '127.0.0.1', certificate, ...options }, log);
   return {
