@@ -74,6 +74,11 @@ export class Destination implements AsyncDisposable {
     return this.#link.where;
   }
 
+  /** This box as an IoT Edge device of that hub; absent where the hub knows none. */
+  get edge(): HubLink['edge'] {
+    return this.#link.edge;
+  }
+
   /** To be called when the machines of the mappings are known. */
   start(): void {
     this.#sayUnselected();

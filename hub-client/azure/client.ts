@@ -5,7 +5,7 @@ import { clientType } from './client-type.ts';
 import { placeOf, refusal } from './connect-error.ts';
 import { type Identity, identify, tlsOf } from './credentials.ts';
 import type { AzureSettings } from './definition.ts';
-import { openAssigned } from './dps/assigned.ts';
+import { assignedIdentity, openAssigned } from './dps/assigned.ts';
 import { idOf } from './identity-name.ts';
 import { type Link, openLink } from './link.ts';
 import { percentEncode } from './percent.ts';
@@ -30,6 +30,11 @@ export async function connect(settings: AzureSettings, context: HubContext, sign
   const opened = await reopen(signal);
   warnOfExpiry(opened.identity, context);
   return sessionOver(opened, reopen, settings, context.log);
+}
+
+/** Who the device is and how it proves it, as the next `connect` would have it: for its requests over REST, and for its modules. Rejects as `connect` does. */
+export function deviceIdentity(settings: AzureSettings, context: HubContext, signal: AbortSignal): Promise<Identity> {
+  return settings.dps ? assignedIdentity(settings.dps, settings, context, signal) : identify(settings, context);
 }
 
 /** Connects as an identity whose secrets are open already, such as a module of this device. Rejects as `connect` does. */

@@ -8,6 +8,7 @@ const plain = { connectionString: { file: './secrets/hub' } };
 test('everything has a default that works', () => {
   expect(AzureSettings.parse(plain)).toEqual({
     ...plain,
+    https: 443,
     compression: 'none',
     tokenLifetime: 3_600_000,
     keepAlive: 60_000,

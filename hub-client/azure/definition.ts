@@ -28,6 +28,7 @@ const AzureSettingsFields = z.strictObject({
   privateKey: privateKey().optional().describe('Private key of the certificate, PEM'),
   dps: DpsSettings.optional().describe('Device Provisioning: who the device is; hub and device id come from there'),
   ca: pemPath('ca').optional().describe('PEM file with the root of a private hub; the real service needs none'),
+  https: z.int().min(1).max(65_535).default(443).describe('Port of the REST API, for the identities of modules; of Azure always 443'),
   compression: z.enum(compressions).default('none').describe('Of the body; the hub cannot route by a compressed body'),
   tokenLifetime: duration(60_000, 7 * 86_400_000)
     .prefault('1h')

@@ -38,15 +38,36 @@ export function telemetryEnvelope(root: string, message: HubMessage, output?: st
     }
     bag.application(name, value);
   }
+  return enveloped(root, bag, message.id);
+}
+
+function enveloped(root: string, bag: Bag, id: string): Envelope {
   const topic = `${root}/messages/events/${bag.text}`;
   if (Buffer.byteLength(topic) > maxTopicBytes) {
-    throw poison('message-too-large', `The properties of message ${message.id} make a topic of ${Buffer.byteLength(topic)} bytes`);
+    throw poison('message-too-large', `The properties of message ${id} make a topic of ${Buffer.byteLength(topic)} bytes`);
   }
   return { topic, propertyBytes: bag.bytes };
 }
 
+/** A message of a module on its way through, as it came: nothing is added to it. */
+export interface ForwardedMessage {
+  readonly body: Uint8Array;
+  /** By their names on the wire: `$.mid`, `$.ct`, `$.on`, … */
+  readonly system: Readonly<Record<string, string>>;
+  /** Application properties; names that begin with `$` belong to the hub and are left out. */
+  readonly properties: Readonly<Record<string, string>>;
+}
+
+/** Topic of a message that is only passed on. Throws GatewayError `message-too-large`, `never`, when its properties are too long for a topic. */
+export function forwardedEnvelope(root: string, { system, properties }: ForwardedMessage): Envelope {
+  const bag = new Bag();
+  for (const [name, value] of Object.entries(system)) bag.system(name, value);
+  for (const [name, value] of Object.entries(properties)) if (name !== '' && !name.startsWith('$')) bag.application(name, value);
+  return enveloped(root, bag, system['$.mid'] ?? '(without id)');
+}
+
 /** Throws GatewayError `message-too-large`, `never`, when the hub would refuse the message for its size. */
-export function checkSize(message: HubMessage, bodyBytes: number, propertyBytes: number): void {
+export function checkSize(message: Pick<HubMessage, 'id'>, bodyBytes: number, propertyBytes: number): void {
   const total = bodyBytes + propertyBytes;
   if (total <= hardLimitBytes) return;
   throw poison(

@@ -6,7 +6,7 @@ import { OrderedWindow } from '../delivery/ordered-window.ts';
 import { Control } from './control/control.ts';
 import { type IdentityName, idOf, pathOf } from './identity-name.ts';
 import type { Link } from './link.ts';
-import { checkSize, telemetryEnvelope } from './property-bag.ts';
+import { checkSize, type ForwardedMessage, forwardedEnvelope, telemetryEnvelope } from './property-bag.ts';
 
 export interface SessionOptions {
   readonly name: IdentityName;
@@ -89,6 +89,17 @@ export class AzureSession implements HubSession {
       body,
       (ready, settle) => this.#link?.publish(topic, ready, settle),
       (ready) => checkSize(message, ready.byteLength, propertyBytes),
+    );
+  }
+
+  /** As `send`, for a message of this module that is only passed on: body and properties leave as they came. */
+  async forward(message: ForwardedMessage): Promise<void> {
+    const { topic, propertyBytes } = forwardedEnvelope(pathOf(this.#options.name), message);
+    const id = message.system['$.mid'] ?? '(without id)';
+    await this.#sends.send(
+      message.body,
+      (ready, settle) => this.#link?.publish(topic, ready, settle),
+      (ready) => checkSize({ id }, ready.byteLength, propertyBytes),
     );
   }
 

@@ -23,10 +23,7 @@ export async function openAssigned<Opened>(
   open: (identity: Identity) => Promise<Opened>,
   signal: AbortSignal,
 ): Promise<Opened> {
-  const registration = await openRegistration(dps, settings.ca, context);
-  const ca = settings.ca === undefined ? registration.ca : await readRoot(settings.ca, context);
-  const kept = await keptAssignment(registration, context);
-  const assignment = kept ?? (await provision(registration, settings, context, signal));
+  const { registration, ca, assignment } = await assigned(dps, settings, context, signal);
   const attempt = async (where: Assignment): Promise<Opened> => {
     const opened = await open(identityOf(where, registration, ca));
     refusals.accepted(context.stateFolder);
@@ -49,6 +46,25 @@ export async function openAssigned<Opened>(
       throw isSame && speaksAgainstAssignment(again) ? confirmed(again as GatewayError) : again;
     });
   }
+}
+
+/** The device as it is assigned now, without a look at what the hub thinks of that. */
+export async function assignedIdentity(
+  dps: DpsSettings,
+  settings: AzureSettings,
+  context: HubContext,
+  signal: AbortSignal,
+): Promise<Identity> {
+  const { registration, ca, assignment } = await assigned(dps, settings, context, signal);
+  return identityOf(assignment, registration, ca);
+}
+
+/** The assignment that is kept, else the one that Device Provisioning gives. */
+async function assigned(dps: DpsSettings, settings: AzureSettings, context: HubContext, signal: AbortSignal) {
+  const registration = await openRegistration(dps, settings.ca, context);
+  const ca = settings.ca === undefined ? registration.ca : await readRoot(settings.ca, context);
+  const kept = await keptAssignment(registration, context);
+  return { registration, ca, assignment: kept ?? (await provision(registration, settings, context, signal)) };
 }
 
 /** Asks Device Provisioning, and keeps what it says for the next start. */

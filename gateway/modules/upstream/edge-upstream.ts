@@ -1,0 +1,267 @@
+import type { Log } from '../../../adapters/contract.ts';
+import type { RoutedMessage } from '../../../deployments/contract.ts';
+import type { ModuleIdentities, Refreshed } from '../../../deployments/identities/module-identities.ts';
+import { keyProof } from '../../../hub-client/azure/credentials.ts';
+import { hardLimitBytes } from '../../../hub-client/azure/property-bag.ts';
+import type { AzureSession } from '../../../hub-client/azure/session.ts';
+import type { MethodCall, MethodResult } from '../../../hub-client/contract.ts';
+import { GatewayError, NotConnectedError } from '../../../model/error.ts';
+import type { TwinObject } from '../../../twin/section.ts';
+import { DeploymentPair, type UpstreamDeployment } from './deployment-pair.ts';
+import { DesiredMirror, type DesiredSection } from './desired-mirror.ts';
+import { Doorway } from './doorway.ts';
+import { IdentityLink, type LinkState } from './identity-link.ts';
+import { borneMessage, ownMessage } from './module-message.ts';
+import { Newest } from './newest.ts';
+import type { EdgePlace } from './place.ts';
+import { ReportedSide } from './reported-side.ts';
+
+export interface EdgeUpstreamOptions {
+  readonly place: EdgePlace;
+  /** Of the modules, and of `$edgeAgent` and `$edgeHub`; its source is a {@link file://./module-registry.ts}. */
+  readonly identities: Pick<ModuleIdentities, 'get' | 'ensure' | 'refresh'>;
+  readonly log: Log;
+  /** Each time either half is another one; at a start only when both are known. */
+  readonly onDeployment: (deployment: UpstreamDeployment) => void;
+  readonly onAgentMethod: (call: MethodCall) => Promise<MethodResult>;
+  /** Absent: `$edgeHub` takes no methods (404). */
+  readonly onHubMethod?: (call: MethodCall) => Promise<MethodResult>;
+  /** The desired properties of a module, whole, each time they are other ones; the newest is brought again, with back-off, after a rejection. */
+  readonly onModuleDesired: (moduleId: string, desired: DesiredSection) => Promise<void> | void;
+  readonly onModuleMethod: (moduleId: string, call: MethodCall) => Promise<MethodResult>;
+  /** The hub was asked about the identities: those that changed are other ones on disk now. */
+  readonly onIdentities?: (refreshed: Refreshed) => void;
+  /** A connection is up (again): what waits for it can go. */
+  readonly onConnected?: (moduleId: string) => void;
+}
+
+/** For the status page. */
+export interface UpstreamState {
+  /** Of `$edgeAgent`. */
+  readonly connected: boolean;
+  readonly deployment?: { readonly version: number; readonly hubVersion: number };
+  /** By module id, with `$edgeAgent` and `$edgeHub`. */
+  readonly links: Readonly<Record<string, LinkState>>;
+}
+
+interface ModuleUpstream {
+  readonly link: IdentityLink;
+  readonly desired: Newest<DesiredSection>;
+}
+
+const agentId = '$edgeAgent';
+const hubId = '$edgeHub';
+/** The registry is asked about all modules at most so often; after a module was refused, sooner. */
+const refreshEveryMs = 300_000;
+const refreshAfterRefusalMs = 10_000;
+
+/**
+ * This box at the hub as an IoT Edge device: `$edgeAgent`, `$edgeHub` and each module over a connection of its own, kept up until disposed. Needs no hub to
+ * begin with. Whoever is away says why in `state()`.
+ */
+export class EdgeUpstream implements AsyncDisposable {
+  /** The way of the module broker to `$upstream`: a message leaves over the connection of the module that sent it. */
+  readonly sender = { maxBodyBytes: hardLimitBytes, send: (message: RoutedMessage): Promise<void> => this.#send(message) };
+  readonly #options: EdgeUpstreamOptions;
+  readonly #doorway = new Doorway();
+  readonly #pair: DeploymentPair;
+  readonly #reported: Readonly<Record<'agent' | 'hub', ReportedSide>>;
+  readonly #agent: IdentityLink;
+  readonly #hub: IdentityLink;
+  readonly #modules = new Map<string, ModuleUpstream>();
+  readonly #leaving = new Set<Promise<void>>();
+  /** Modules whose messages `$edgeHub` bears now. */
+  readonly #borne = new Set<string>();
+  #given: { version: number; hubVersion: number } | undefined;
+  #refreshing = false;
+  #refreshedMono = Number.NEGATIVE_INFINITY;
+  #disposed = false;
+
+  constructor(options: EdgeUpstreamOptions) {
+    this.#options = options;
+    const { log, onDeployment, onAgentMethod, onHubMethod } = options;
+    this.#pair = new DeploymentPair((deployment) => {
+      this.#given = { version: deployment.version, hubVersion: deployment.hubVersion };
+      onDeployment(deployment);
+    });
+    this.#reported = { agent: new ReportedSide({ name: agentId, log }), hub: new ReportedSide({ name: hubId, log }) };
+    this.#agent = this.#runtimeLink(agentId, 'agent', onAgentMethod);
+    this.#hub = this.#runtimeLink(hubId, 'hub', onHubMethod);
+  }
+
+  /** A merge patch of what `$edgeAgent` reports; coalesced, kept until the hub has it. */
+  reportAgent(patch: TwinObject): void {
+    this.#reported.agent.report(patch);
+  }
+
+  /** The same for `$edgeHub`. */
+  reportHub(patch: TwinObject): void {
+    this.#reported.hub.report(patch);
+  }
+
+  /** The modules that there are now: connections are opened for those that came, closed for those that left. */
+  setModules(names: Iterable<string>): void {
+    if (this.#disposed) return;
+    const wanted = new Set([...names].filter((name) => !name.startsWith('$')));
+    for (const [name, module] of this.#modules) {
+      if (wanted.has(name)) continue;
+      this.#modules.delete(name);
+      module.desired[Symbol.dispose]();
+      const left = module.link[Symbol.asyncDispose]();
+      this.#leaving.add(left);
+      void left.then(() => this.#leaving.delete(left));
+    }
+    for (const name of wanted) if (!this.#modules.has(name)) this.#modules.set(name, this.#moduleUpstream(name));
+  }
+
+  /** A merge patch of what a module reports. Resolves when the hub has it; rejects as `HubControl.report` does. */
+  async reportModule(moduleId: string, patch: TwinObject): Promise<void> {
+    const module = this.#modules.get(moduleId);
+    if (!module) throw unknownModule(moduleId);
+    await module.link.connected().control.report(patch);
+  }
+
+  /** Modules got other keys: those that are named connect anew. */
+  identitiesChanged(modules: Iterable<string>): void {
+    for (const name of modules) this.#linkOf(name)?.renew();
+  }
+
+  /** The hub was heard of over another connection: nobody waits any longer. */
+  hubIsBack(): void {
+    this.#doorway.hurry();
+    for (const link of this.#links()) if (!link.isRefused) link.hurry();
+  }
+
+  state(): UpstreamState {
+    return {
+      connected: this.#agent.session !== undefined,
+      ...(this.#given && { deployment: this.#given }),
+      links: Object.fromEntries([...this.#links()].map((link) => [link.name, link.state()])),
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed = true;
+    this.#pair[Symbol.dispose]();
+    for (const side of Object.values(this.#reported)) side[Symbol.dispose]();
+    for (const { desired } of this.#modules.values()) desired[Symbol.dispose]();
+    await Promise.all([...[...this.#links()].map((link) => link[Symbol.asyncDispose]()), ...this.#leaving]);
+  }
+
+  *#links(): Iterable<IdentityLink> {
+    yield this.#agent;
+    yield this.#hub;
+    for (const { link } of this.#modules.values()) yield link;
+  }
+
+  #linkOf(name: string): IdentityLink | undefined {
+    if (name === agentId) return this.#agent;
+    return name === hubId ? this.#hub : this.#modules.get(name)?.link;
+  }
+
+  #runtimeLink(name: string, half: 'agent' | 'hub', onMethod: EdgeUpstreamOptions['onHubMethod']): IdentityLink {
+    const { log, onConnected } = this.#options;
+    const reported = this.#reported[half];
+    let ended = AbortSignal.abort();
+    const mirror = new DesiredMirror({
+      give: (section) => this.#pair.changed(half, section),
+      reported: (properties, control) => reported.attach(control, properties, ended),
+      log,
+    });
+    return this.#link(name, true, (session, signal) => {
+      ended = signal;
+      if (onMethod) session.control.onMethod(onMethod);
+      signal.addEventListener('abort', () => this.#pair.setCurrent(half, false), { once: true });
+      void mirror.attach(session.control, signal).then(() => !signal.aborted && this.#pair.setCurrent(half, true));
+      if (name === agentId) void this.#refresh(refreshEveryMs);
+      onConnected?.(name);
+    });
+  }
+
+  #moduleUpstream(name: string): ModuleUpstream {
+    const { log, onModuleDesired, onModuleMethod, onConnected } = this.#options;
+    const desired = new Newest<DesiredSection>(
+      (section) => onModuleDesired(name, section),
+      (error) =>
+        log.warn({ module: name, reason: (error as Error).message }, 'the desired properties of a module could not be taken, trying again'),
+    );
+    const mirror = new DesiredMirror({ give: (section) => desired.put(section), log });
+    const link = this.#link(name, false, (session, signal) => {
+      this.#borne.delete(name);
+      session.control.onMethod((call) => onModuleMethod(name, call));
+      void mirror.attach(session.control, signal);
+      onConnected?.(name);
+    });
+    return { link, desired };
+  }
+
+  #link(name: string, first: boolean, begin: (session: AzureSession, signal: AbortSignal) => void): IdentityLink {
+    const { log } = this.#options;
+    return new IdentityLink({
+      name,
+      first,
+      doorway: this.#doorway,
+      connect: (signal) => this.#connect(name, signal),
+      begin,
+      // It may have been made anew there, with other keys.
+      refused: ({ code }) => void (code === 'hub-credentials' && this.#refresh(refreshAfterRefusalMs)),
+      log,
+    });
+  }
+
+  async #connect(moduleId: string, signal: AbortSignal): Promise<AzureSession> {
+    const { place, identities, log } = this.#options;
+    const device = await place.device(signal);
+    const module = identities.get(moduleId) ?? (await identities.ensure(moduleId));
+    if (module.deviceId !== device.deviceId) throw anotherDevice(module.deviceId, device.deviceId);
+    const { connectAs } = await import('../../../hub-client/azure/client.ts');
+    return connectAs({ ...device, moduleId, proof: keyProof(module.primaryKey) }, place.settings, log, signal);
+  }
+
+  /** Asks the hub about the identities, if that was not done within `ifOlderMs`. */
+  async #refresh(ifOlderMs: number): Promise<void> {
+    if (this.#refreshing || this.#disposed || performance.now() - this.#refreshedMono < ifOlderMs) return;
+    this.#refreshing = true;
+    try {
+      const refreshed = await this.#options.identities.refresh();
+      if (refreshed.failed.length === 0) this.#refreshedMono = performance.now();
+      this.identitiesChanged(refreshed.changed);
+      if (!this.#disposed) this.#options.onIdentities?.(refreshed);
+    } catch (error) {
+      this.#options.log.warn(
+        { reason: (error as Error).message },
+        'the identities of the modules could not be compared with those of the hub',
+      );
+    } finally {
+      this.#refreshing = false;
+    }
+  }
+
+  async #send(message: RoutedMessage): Promise<void> {
+    const moduleId = message.system.connectionModuleId;
+    const own = moduleId === undefined ? undefined : this.#linkOf(moduleId);
+    if (own && !own.isRefused) return own.connected().forward(ownMessage(message));
+    // Its module left, or the hub will not have it: what it said must not be lost, nor hold up the others.
+    const session = this.#hub.connected();
+    this.#sayBorne(moduleId ?? '');
+    return session.forward(borneMessage(message));
+  }
+
+  #sayBorne(moduleId: string): void {
+    if (this.#borne.has(moduleId)) return;
+    this.#borne.add(moduleId);
+    this.#options.log.warn(
+      { module: moduleId },
+      'a module has no way of its own to the hub; its messages go as those of $edgeHub, with its name in dragoman-module',
+    );
+  }
+}
+
+const unknownModule = (moduleId: string): GatewayError =>
+  new GatewayError('module-unknown', `There is no module ${moduleId} on this box.`, { retry: 'after-fix' });
+
+const anotherDevice = (ours: string, now: string): NotConnectedError =>
+  new NotConnectedError('hub-moved', `This box is device ${now} of its hub now; its modules have identities of ${ours}.`, {
+    retry: 'with-backoff',
+    hint: 'Start the gateway again: its modules get new identities.',
+  });
