@@ -11,6 +11,8 @@ import { DeploymentPair, type UpstreamDeployment } from './deployment-pair.ts';
 import { DesiredMirror, type DesiredSection } from './desired-mirror.ts';
 import { Doorway } from './doorway.ts';
 import { IdentityLink, type LinkState } from './identity-link.ts';
+import { IdentityRefresh } from './identity-refresh.ts';
+import { moduleLog } from './module-log.ts';
 import { borneMessage, ownMessage } from './module-message.ts';
 import { Newest } from './newest.ts';
 import type { EdgePlace } from './place.ts';
@@ -68,13 +70,12 @@ export class EdgeUpstream implements AsyncDisposable {
   readonly #reported: Readonly<Record<'agent' | 'hub', ReportedSide>>;
   readonly #agent: IdentityLink;
   readonly #hub: IdentityLink;
+  readonly #refresh: IdentityRefresh;
   readonly #modules = new Map<string, ModuleUpstream>();
   readonly #leaving = new Set<Promise<void>>();
   /** Modules whose messages `$edgeHub` bears now. */
   readonly #borne = new Set<string>();
   #given: { version: number; hubVersion: number } | undefined;
-  #refreshing = false;
-  #refreshedMono = Number.NEGATIVE_INFINITY;
   #disposed = false;
 
   constructor(options: EdgeUpstreamOptions) {
@@ -85,6 +86,14 @@ export class EdgeUpstream implements AsyncDisposable {
       onDeployment(deployment);
     });
     this.#reported = { agent: new ReportedSide({ name: agentId, log }), hub: new ReportedSide({ name: hubId, log }) };
+    this.#refresh = new IdentityRefresh({
+      identities: options.identities,
+      log,
+      refreshed: (result) => {
+        this.identitiesChanged(result.changed);
+        options.onIdentities?.(result);
+      },
+    });
     this.#agent = this.#runtimeLink(agentId, 'agent', onAgentMethod);
     this.#hub = this.#runtimeLink(hubId, 'hub', onHubMethod);
   }
@@ -143,6 +152,7 @@ export class EdgeUpstream implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposed = true;
     this.#pair[Symbol.dispose]();
+    this.#refresh[Symbol.dispose]();
     for (const side of Object.values(this.#reported)) side[Symbol.dispose]();
     for (const { desired } of this.#modules.values()) desired[Symbol.dispose]();
     await Promise.all([...[...this.#links()].map((link) => link[Symbol.asyncDispose]()), ...this.#leaving]);
@@ -173,7 +183,7 @@ export class EdgeUpstream implements AsyncDisposable {
       if (onMethod) session.control.onMethod(onMethod);
       signal.addEventListener('abort', () => this.#pair.setCurrent(half, false), { once: true });
       void mirror.attach(session.control, signal).then(() => !signal.aborted && this.#pair.setCurrent(half, true));
-      if (name === agentId) void this.#refresh(refreshEveryMs);
+      if (name === agentId) void this.#refresh.run(refreshEveryMs);
       onConnected?.(name);
     });
   }
@@ -204,7 +214,7 @@ export class EdgeUpstream implements AsyncDisposable {
       connect: (signal) => this.#connect(name, signal),
       begin,
       // It may have been made anew there, with other keys.
-      refused: ({ code }) => void (code === 'hub-credentials' && this.#refresh(refreshAfterRefusalMs)),
+      refused: ({ code }) => void (code === 'hub-credentials' && this.#refresh.run(refreshAfterRefusalMs)),
       log,
     });
   }
@@ -212,39 +222,26 @@ export class EdgeUpstream implements AsyncDisposable {
   async #connect(moduleId: string, signal: AbortSignal): Promise<AzureSession> {
     const { place, identities, log } = this.#options;
     const device = await place.device(signal);
+    signal.throwIfAborted();
     const module = identities.get(moduleId) ?? (await identities.ensure(moduleId));
     if (module.deviceId !== device.deviceId) throw anotherDevice(module.deviceId, device.deviceId);
     const { connectAs } = await import('../../../hub-client/azure/client.ts');
-    return connectAs({ ...device, moduleId, proof: keyProof(module.primaryKey) }, place.settings, log, signal);
-  }
-
-  /** Asks the hub about the identities, if that was not done within `ifOlderMs`. */
-  async #refresh(ifOlderMs: number): Promise<void> {
-    if (this.#refreshing || this.#disposed || performance.now() - this.#refreshedMono < ifOlderMs) return;
-    this.#refreshing = true;
-    try {
-      const refreshed = await this.#options.identities.refresh();
-      if (refreshed.failed.length === 0) this.#refreshedMono = performance.now();
-      this.identitiesChanged(refreshed.changed);
-      if (!this.#disposed) this.#options.onIdentities?.(refreshed);
-    } catch (error) {
-      this.#options.log.warn(
-        { reason: (error as Error).message },
-        'the identities of the modules could not be compared with those of the hub',
-      );
-    } finally {
-      this.#refreshing = false;
-    }
+    return connectAs({ ...device, moduleId, proof: keyProof(module.primaryKey) }, place.settings, moduleLog(log, moduleId), signal);
   }
 
   async #send(message: RoutedMessage): Promise<void> {
     const moduleId = message.system.connectionModuleId;
     const own = moduleId === undefined ? undefined : this.#linkOf(moduleId);
-    if (own && !own.isRefused) return own.connected().forward(ownMessage(message));
-    // Its module left, or the hub will not have it: what it said must not be lost, nor hold up the others.
+    if (own && !this.#isKeptOut(own)) return own.connected().forward(ownMessage(message));
+    // Its module left, or cannot come in: what it said must not be lost, nor hold up the others.
     const session = this.#hub.connected();
     this.#sayBorne(moduleId ?? '');
     return session.forward(borneMessage(message));
+  }
+
+  /** The hub will not have it, or has never given it an identity, though it was asked. */
+  #isKeptOut(link: IdentityLink): boolean {
+    return link.isRefused || (link.hasFailed && this.#options.identities.get(link.name) === undefined);
   }
 
   #sayBorne(moduleId: string): void {

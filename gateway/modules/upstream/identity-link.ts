@@ -58,6 +58,11 @@ export class IdentityLink implements AsyncDisposable {
     return this.#error instanceof GatewayError && this.#error.retry !== 'with-backoff';
   }
 
+  /** The last attempt, or the last session, ended in an error. */
+  get hasFailed(): boolean {
+    return this.#error !== undefined;
+  }
+
   /** The session; throws NotConnectedError, with the reason, when there is none. */
   connected(): AzureSession {
     if (this.#session) return this.#session;

@@ -13,7 +13,7 @@ export function registryRefusal(answer: RestAnswer, { hub, deviceId, proof }: De
   const fix = (code: string, message: string, hint: string): GatewayError =>
     new GatewayError(code, `${message}.`, { retry: 'after-fix', hint });
   if (status === 429 || status >= 500) return new NotConnectedError('hub-rest-busy', `${says}.`, { retry: 'with-backoff' });
-  if (status === 401 || status === 403) {
+  if (status === 401 || (status === 403 && !name?.startsWith('TooMany'))) {
     const own = proof.kind === 'sas' ? 'its key' : 'its client certificate';
     return fix('hub-rest-refused', says, `Check that the device is enabled in the hub, and ${own}. ${clockHint(Date.now())}`);
   }
