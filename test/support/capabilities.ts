@@ -36,6 +36,10 @@ const probes: Readonly<Record<string, () => Capability>> = {
     probe('tshark', 'sh', ['-c', 'tshark -D 2>/dev/null | grep -q "(Loopback)\\|lo"'], 'tshark is not installed or may not capture'),
   asyncua: () => probe('asyncua', asyncuaPython(), ['-c', 'import asyncua'], 'asyncua is not installed'),
   docker: () => probe('docker', 'docker', ['version', '--format', '{{.Server.Version}}'], 'no container engine answers'),
+  dockerd: () =>
+    probe('dockerd', 'sh', ['-c', 'test "$(id -u)" = 0 && command -v dockerd && docker version'], 'no engine of its own: dockerd, root'),
+  registry: () => has('registry', 'docker-registry'),
+  busybox: () => probe('busybox', 'sh', ['-c', '! ldd /bin/busybox'], 'busybox-static is not installed'),
   cc: () => has('cc', 'cc'),
   openssl: () => has('openssl', 'openssl'),
 };

@@ -1,0 +1,167 @@
+import { execFile, spawnSync } from 'node:child_process';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { type Child, startChild } from './child.ts';
+import { freePort } from './ports.ts';
+import { tempFolder } from './temp.ts';
+
+const run = promisify(execFile);
+
+/** Docker's own program, beside the code under test. `host` as DOCKER_HOST; undefined: as this process has it. */
+export async function docker(host: string | undefined, ...args: readonly string[]): Promise<string> {
+  const env = { ...process.env, ...(host !== undefined && { DOCKER_HOST: host }) };
+  const { stdout } = await run('docker', args, { maxBuffer: 64_000_000, env });
+  return stdout.trim();
+}
+
+/** The engine that a capability `docker` found. */
+export const engineUrl = (): string => process.env.DOCKER_HOST || 'unix:///var/run/docker.sock';
+
+export interface TestImage {
+  readonly tag: string;
+  /** Dockerfile instructions: `CMD ["/bin/sh"]`, `HEALTHCHECK …`, `ENV A=1`. */
+  readonly changes?: readonly string[];
+  /** Makes the image another one. */
+  readonly content?: string;
+}
+
+/** An image with nothing but busybox (`/bin/sh`, `/bin/sleep` …), made on the spot; 2 MB. Answers its id. */
+export async function makeImage(host: string | undefined, { tag, changes = [], content = '' }: TestImage): Promise<string> {
+  using scratch = tempFolder();
+  const root = join(scratch.path, 'root');
+  mkdirSync(join(root, 'bin'), { recursive: true });
+  for (const folder of ['tmp', 'etc', 'proc', 'sys', 'dev']) mkdirSync(join(root, folder));
+  copyFileSync('/bin/busybox', join(root, 'bin', 'busybox'));
+  for (const program of ['sh', 'sleep', 'echo', 'cat', 'true', 'false', 'ls', 'wget', 'nslookup', 'env', 'seq', 'kill'])
+    symlinkSync('busybox', join(root, 'bin', program));
+  writeFileSync(join(root, 'etc', 'content'), content);
+  await run('tar', ['-C', root, '-cf', join(scratch.path, 'root.tar'), '.']);
+  const usual = ['ENV PATH=/bin', 'CMD ["/bin/sh", "-c", "trap exit TERM; while true; do sleep 1 & wait $!; done"]'];
+  const options = [...usual, ...changes].flatMap((change) => ['--change', change]);
+  return await docker(host, 'import', ...options, join(scratch.path, 'root.tar'), tag);
+}
+
+export interface TestEngine extends AsyncDisposable {
+  /** `unix:///…`. */
+  readonly host: string;
+  readonly socket: string;
+  /** As a power cut of the engine alone: containers go on. */
+  kill(): Promise<void>;
+  /** Again, after `kill`. */
+  start(): Promise<void>;
+}
+
+/** An engine of this test's own, that may be killed; needs capability `dockerd`. */
+export async function startEngine(): Promise<TestEngine> {
+  const folder = tempFolder();
+  const socket = join(folder.path, 'socket');
+  // Rules of packets are the machine's and another engine's: left alone. Published ports work by its proxy.
+  const options = ['--iptables=false', '--live-restore', '-H', `unix://${socket}`, '--pidfile', join(folder.path, 'pid')];
+  let child: Child;
+  const start = async (): Promise<void> => {
+    const folders = ['--data-root', join(folder.path, 'data'), '--exec-root', join(folder.path, 'exec')];
+    child = startChild('dockerd', [...folders, ...options], { detached: true });
+    await child.line(/API listen on/, 30_000);
+  };
+  await start();
+  return {
+    host: `unix://${socket}`,
+    socket,
+    async kill() {
+      child.process.kill('SIGKILL');
+      await child.exited;
+      // Its other half dies with it, a moment later; the next one would wait for it in vain.
+      await ended(join(folder.path, 'exec', 'containerd', 'containerd.pid'));
+      rmSync(join(folder.path, 'pid'), { force: true });
+    },
+    start,
+    async [Symbol.asyncDispose]() {
+      const ids = (await docker(`unix://${socket}`, 'ps', '-aq').catch(() => '')).split('\n').filter(Boolean);
+      if (ids.length > 0) await docker(`unix://${socket}`, 'rm', '-f', ...ids).catch(() => {});
+      child.process.kill('SIGTERM');
+      await child.exited;
+      endAllOf(folder.path);
+      folder[Symbol.dispose]();
+    },
+  };
+}
+
+async function ended(pidFile: string): Promise<void> {
+  const pid = readFileSync(pidFile, 'utf8');
+  const alive = (): boolean => existsSync(`/proc/${pid}`) && !/State:\s+Z/.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  while (alive()) await new Promise((resolve) => setTimeout(resolve, 20));
+  rmSync(pidFile);
+}
+
+/** What a killed engine leaves behind in its folder: watchers of containers, mounts. */
+function endAllOf(folder: string): void {
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name) && name !== String(process.pid))) {
+    try {
+      if (
+        /^\S*(containerd|docker)/.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8')) &&
+        readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(folder)
+      )
+        process.kill(Number(pid), 'SIGKILL');
+    } catch {
+      // It is gone.
+    }
+  }
+  const mounts = readFileSync('/proc/self/mounts', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[1] ?? '');
+  for (const mount of mounts.filter((path) => path.startsWith(`${folder}/`)).reverse()) spawnSync('umount', ['--lazy', mount]);
+}
+
+export interface TestRegistry extends AsyncDisposable {
+  /** `127.0.0.1:15000`: the first part of the names of its images. */
+  readonly address: string;
+  readonly username: string;
+  readonly password: string;
+  /** `docker tag` and `docker push`, as one who may. Answers the digest, `sha256:…`. */
+  push(host: string | undefined, image: string, name: string): Promise<string>;
+  stop(): Promise<void>;
+}
+
+/** bcrypt of `s3cret`. */
+const hashed = '$2y$05$..W8tgs0rx0bbkebtjh0Gez4TD9i5xgyZDF.IxaXVCAGRbT2NCjZi';
+
+/** A registry that asks for a login; needs capability `registry`. */
+export async function startRegistry(port?: number): Promise<TestRegistry> {
+  const folder = tempFolder();
+  const address = `127.0.0.1:${port ?? (await freePort())}`;
+  writeFileSync(join(folder.path, 'htpasswd'), `edge:${hashed}\n`);
+  const configuration = {
+    version: 0.1,
+    log: { level: 'info' },
+    storage: { filesystem: { rootdirectory: join(folder.path, 'data') } },
+    http: { addr: address },
+    auth: { htpasswd: { realm: 'test', path: join(folder.path, 'htpasswd') } },
+  };
+  writeFileSync(join(folder.path, 'registry.yml'), JSON.stringify(configuration));
+  const child = startChild('docker-registry', ['serve', join(folder.path, 'registry.yml')]);
+  await child.line(/listening on/);
+  const login = join(folder.path, 'login');
+  mkdirSync(login);
+  const auth = Buffer.from('edge:s3cret').toString('base64');
+  writeFileSync(join(login, 'config.json'), JSON.stringify({ auths: { [address]: { auth } } }));
+  chmodSync(login, 0o700);
+  return {
+    address,
+    username: 'edge',
+    password: 's3cret',
+    async push(host, image, name) {
+      await docker(host, 'tag', image, name);
+      await docker(host, '--config', login, 'push', name);
+      const digests = JSON.parse(await docker(host, 'inspect', '--format', '{{json .RepoDigests}}', name)) as string[];
+      return digests.find((one) => one.startsWith(name.slice(0, name.lastIndexOf(':'))))!.split('@')[1]!;
+    },
+    async stop() {
+      await child[Symbol.asyncDispose]();
+    },
+    async [Symbol.asyncDispose]() {
+      await child[Symbol.asyncDispose]();
+      folder[Symbol.dispose]();
+    },
+  };
+}
