@@ -1,0 +1,256 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { tempFolder } from '../../test/support/temp.ts';
+import type { ModuleSpec } from '../contract.ts';
+import { FakeBox, refused } from './testing/fake-box.ts';
+import { ManualClock } from './testing/manual-clock.ts';
+import { manifestOf, openRig, type Rig, spec } from './testing/rig.ts';
+
+let folder: ReturnType<typeof tempFolder>;
+let clock: ManualClock;
+let box: FakeBox;
+let rig: Rig;
+
+beforeEach(async () => {
+  folder = tempFolder();
+  clock = new ManualClock();
+  box = new FakeBox(clock);
+  rig = await openRig(folder.path, box, clock);
+});
+afterEach(async () => {
+  await rig[Symbol.asyncDispose]();
+  folder[Symbol.dispose]();
+});
+
+const apply = (...specs: readonly ModuleSpec[]) => applyVersion(1, ...specs);
+const applyVersion = (version: number | undefined, ...specs: readonly ModuleSpec[]) =>
+  clock.until(rig.agent.apply(manifestOf(...specs), version, 'hub'));
+
+describe('a deployment', () => {
+  test('is carried out in startupOrder, and what is not in the next one goes', async () => {
+    expect(await apply(spec('late'), spec('early', { startupOrder: 1 }), spec('off', { status: 'stopped' }))).toEqual({
+      code: 200,
+      description: '',
+    });
+    expect(box.picture()).toEqual(['early candyco/early:1 running', 'late candyco/late:1 running', 'off candyco/off:1 created']);
+    const starts = box.calls.filter((call) => call.startsWith('start '));
+    expect(starts.map((call) => call.split(/[ .]/)[1])).toEqual(['early', 'late']);
+    expect(await applyVersion(2, spec('late'))).toMatchObject({ code: 200 });
+    expect(box.picture()).toEqual(['late candyco/late:1 running']);
+    expect(rig.removedIdentities.sort()).toEqual(['early', 'off']);
+  });
+
+  test('replaces one module and touches no other', async () => {
+    await apply(spec('score'), spec('scale'));
+    const { id } = box.named('scale');
+    expect(await applyVersion(2, spec('score', { image: 'candyco/score:2' }), spec('scale'))).toMatchObject({ code: 200 });
+    expect(box.picture()).toEqual(['scale candyco/scale:1 running', 'score candyco/score:2 running']);
+    expect(box.named('scale').id).toBe(id);
+    expect(rig.images.needed).toEqual(new Set(['candyco/score:2', 'candyco/scale:1']));
+  });
+
+  test('whose new version ends at once leaves the old one running, says why, and lets others go on', async () => {
+    box.behaviours.set('candyco/score:2', { exits: 3, logs: ['no model'] });
+    await apply(spec('score'), spec('scale'));
+    const status = await applyVersion(2, spec('score', { image: 'candyco/score:2' }), spec('scale', { image: 'candyco/scale:2' }));
+    expect(status.code).toBe(500);
+    expect(status.description).toMatch(/1 of 2 modules.*score: candyco\/score:2 did not come up: it ended after 0 s with exit code 3/);
+    expect(box.picture()).toEqual(['scale candyco/scale:2 running', 'score candyco/score:1 running']);
+  });
+
+  test('that failed by its module is not tried over and over, but is when a person sends it', async () => {
+    box.behaviours.set('candyco/score:2', { exits: 3 });
+    await apply(spec('score'));
+    const next = spec('score', { image: 'candyco/score:2' });
+    await applyVersion(2, next);
+    const before = box.calls.length;
+    expect(await applyVersion(2, next)).toMatchObject({ code: 500 });
+    expect(box.calls.slice(before).filter((call) => /^(stop|create)/.test(call))).toEqual([]);
+    box.behaviours.clear();
+    expect(await applyVersion(undefined, next)).toMatchObject({ code: 200 });
+  });
+
+  test('that turns unhealthy, or never healthy, goes back', async () => {
+    await apply(spec('score'));
+    for (const health of ['unhealthy', 'starting'] as const) {
+      box.behaviours.set('candyco/score:2', { health });
+      const status = await applyVersion(undefined, spec('score', { image: 'candyco/score:2' }));
+      expect(status.description).toMatch(/health check/);
+      expect(box.picture()).toEqual(['score candyco/score:1 running']);
+    }
+  });
+
+  test('that a job ends well is good', async () => {
+    box.behaviours.set('candyco/job:1', { exits: 0 });
+    expect(await apply(spec('job', { restartPolicy: 'on-failure' }))).toMatchObject({ code: 200 });
+    await clock.pass(120_000);
+    expect(box.calls.filter((call) => call.startsWith('start'))).toHaveLength(1);
+    expect(rig.agent.running()).toMatchObject([{ name: 'job', runtimeStatus: 'stopped' }]);
+  });
+
+  test('moves a port from a module that goes to one that comes', async () => {
+    const port = { HostConfig: { PortBindings: { '80/tcp': [{ HostPort: '8080' }] } } };
+    await apply(spec('old', { createOptions: port }));
+    expect(await applyVersion(2, spec('fresh', { createOptions: port }))).toEqual({ code: 200, description: '' });
+    expect(box.picture()).toEqual(['fresh candyco/fresh:1 running']);
+  });
+
+  test('that the policy forbids is refused with its place, and changes nothing', async () => {
+    await apply(spec('score'));
+    const before = box.calls.length;
+    const status = await applyVersion(
+      2,
+      spec('score', { image: 'x:2', createOptions: { HostConfig: { Privileged: true } } }),
+      spec('more'),
+    );
+    expect(status).toMatchObject({ code: 400, description: expect.stringContaining('createOptions.HostConfig.Privileged') });
+    expect(box.calls.length).toBe(before);
+    await vi.waitFor(() => expect(rig.reports.at(-1)).toMatchObject({ lastDesiredVersion: 2, lastDesiredStatus: { code: 400 } }));
+  });
+
+  test('whose image is not to be had is tried again when that may help', async () => {
+    rig.images.missing.set('candyco/score:2', refused('registry-unreachable', 'registry candyco does not answer'));
+    await apply(spec('score'));
+    const status = await applyVersion(2, spec('score', { image: 'candyco/score:2' }), spec('scale'));
+    expect(status).toMatchObject({ code: 500, description: expect.stringContaining('registry candyco does not answer') });
+    expect(box.picture()).toEqual(['scale candyco/scale:1 running', 'score candyco/score:1 running']);
+    rig.images.missing.clear();
+    await clock.pass(40_000);
+    expect(box.picture()).toEqual(['scale candyco/scale:1 running', 'score candyco/score:2 running']);
+    await vi.waitFor(() => expect(rig.reports.at(-1)).toMatchObject({ lastDesiredVersion: 2, lastDesiredStatus: { code: 200 } }));
+  });
+
+  test('new and never good stays, is restarted, and is reported as failed until it is good', async () => {
+    box.behaviours.set('candyco/score:1', { exits: 1 });
+    expect(await apply(spec('score'))).toMatchObject({ code: 500 });
+    expect(rig.agent.running()).toMatchObject([{ name: 'score', runtimeStatus: 'backoff' }]);
+    box.behaviours.clear();
+    await clock.pass(100_000);
+    expect(rig.agent.reported()).toMatchObject({ lastDesiredStatus: { code: 200 }, modules: { score: { runtimeStatus: 'running' } } });
+  });
+
+  test('gives way to a newer one', async () => {
+    const first = rig.agent.apply(manifestOf(spec('one')), 1, 'hub');
+    const second = rig.agent.apply(manifestOf(spec('other')), 2, 'hub');
+    expect((await clock.until(second)).code).toBe(200);
+    expect((await first).code).toBe(406);
+    expect(box.picture()).toEqual(['other candyco/other:1 running']);
+    expect(rig.agent.reported()).toMatchObject({ lastDesiredVersion: 2, lastDesiredStatus: { code: 200 } });
+  });
+
+  test('does not take the name of a container that somebody else made', async () => {
+    await (await box.open()).create('score', { Image: 'x', Labels: {} });
+    expect(await apply(spec('score'))).toMatchObject({ code: 500, description: expect.stringContaining('that this gateway did not make') });
+    expect(box.picture()).toEqual(['score x created']);
+  });
+});
+
+describe('without an engine', () => {
+  test('modules are refused with a clear status, and made when there is one', async () => {
+    box.engineDies();
+    const status = await apply(spec('score'));
+    expect(status).toMatchObject({ code: 500, description: 'no engine answers at fake' });
+    expect(await applyVersion(2)).toEqual({ code: 200, description: '' });
+    await applyVersion(3, spec('score'));
+    box.engineStarts();
+    await clock.pass(35_000);
+    expect(box.picture()).toEqual(['score candyco/score:1 running']);
+    expect(rig.agent.reported()).toMatchObject({ lastDesiredVersion: 3, lastDesiredStatus: { code: 200 } });
+  });
+
+  test('modules are unknown, and run again when it is back', async () => {
+    await apply(spec('score'), spec('job', { restartPolicy: 'never' }));
+    box.engineDies();
+    await clock.pass(10);
+    expect(rig.agent.reported()).toMatchObject({
+      modules: { score: { runtimeStatus: 'unknown', statusDescription: 'no engine answers at fake' } },
+    });
+    box.engineStarts();
+    await clock.pass(35_000);
+    expect(
+      rig.agent
+        .running()
+        .map(({ name, runtimeStatus }) => `${name} ${runtimeStatus}`)
+        .sort(),
+    ).toEqual(['job failed', 'score running']);
+  });
+});
+
+describe('a module', () => {
+  const starts = (): number => box.calls.filter((call) => call.startsWith('start score')).length;
+
+  test('that ends is restarted after 10 s, 20 s, 40 s … 300 s, twenty times, then no more', async () => {
+    await apply(spec('score'));
+    box.behaviours.set('candyco/score:1', { exits: 1 });
+    box.ends('score', 1);
+    await clock.pass(9_000);
+    expect(rig.agent.running()).toMatchObject([{ runtimeStatus: 'backoff' }]);
+    expect(starts()).toBe(1);
+    await clock.pass(2_000);
+    expect(starts()).toBe(2);
+    await clock.pass(21_000);
+    expect(starts()).toBe(3);
+    await clock.pass(6_000_000);
+    expect(starts()).toBe(21);
+    expect(rig.agent.running()).toMatchObject([{ runtimeStatus: 'failed' }]);
+    expect(rig.acts).toContainEqual(expect.objectContaining({ action: 'give up', target: 'score' }));
+  });
+
+  test('that ran ten minutes begins to count anew', async () => {
+    await apply(spec('score'));
+    for (const round of [1, 2]) {
+      box.ends('score', 1);
+      await clock.pass(11_000);
+      expect(rig.agent.reported()).toMatchObject({ modules: { score: { runtimeStatus: 'running', restartCount: 1 } } });
+      await clock.pass(600_000 * round);
+    }
+  });
+
+  test('that turns unhealthy is restarted, and not when it is well again in time', async () => {
+    box.behaviours.set('candyco/score:1', { health: 'healthy' });
+    await apply(spec('score', { restartPolicy: 'on-unhealthy' }));
+    box.turns('score', 'unhealthy');
+    await clock.pass(5_000);
+    box.turns('score', 'healthy');
+    await clock.pass(20_000);
+    expect(starts()).toBe(1);
+    box.turns('score', 'unhealthy');
+    await clock.pass(11_000);
+    expect(starts()).toBe(2);
+  });
+
+  test('whose container somebody removed is made again', async () => {
+    await apply(spec('score'));
+    await (await box.open()).remove(box.named('score').id);
+    await clock.pass(15_000);
+    expect(box.picture()).toEqual(['score candyco/score:1 running']);
+  });
+
+  test('that is to be stopped is stopped, and is not restarted', async () => {
+    await apply(spec('score'));
+    await applyVersion(2, spec('score', { status: 'stopped' }));
+    await clock.pass(700_000);
+    expect(box.picture()).toEqual(['score candyco/score:1 exited']);
+    expect(rig.agent.running()).toMatchObject([{ runtimeStatus: 'stopped' }]);
+    await applyVersion(3, spec('score'));
+    expect(box.picture()).toEqual(['score candyco/score:1 running']);
+  });
+});
+
+test('another agent on the same folder carries on, without a hub', async () => {
+  await apply(spec('score'), spec('scale'));
+  await rig[Symbol.asyncDispose]();
+  box.ends('score', 137);
+  rig = await openRig(folder.path, box, clock);
+  await clock.pass(1_000);
+  expect(box.picture()).toEqual(['scale candyco/scale:1 running', 'score candyco/score:1 running']);
+  expect(rig.agent.reported()).toMatchObject({ lastDesiredVersion: 1, lastDesiredStatus: { code: 200 } });
+  expect([...rig.agent.manifest!.modules.keys()]).toEqual(['score', 'scale']);
+});
+
+test('idle it asks the engine for one list a minute', async () => {
+  await apply(spec('score'), spec('scale'));
+  await clock.pass(1_000);
+  const before = box.calls.length;
+  await clock.pass(600_000);
+  expect(box.calls.slice(before)).toEqual(Array.from({ length: 10 }, () => 'containers'));
+});

@@ -1,0 +1,162 @@
+import type { GatewayError } from '../../model/error.ts';
+import type { Manifest, ModuleSpec } from '../contract.ts';
+import type { ReadyImage } from '../images/contract.ts';
+import { carryOut, superseded } from './carry-out.ts';
+import type { AgentAct, AgentClock, AgentLog, DeploymentStatus } from './contract.ts';
+import type { Deployment, DeploymentFile } from './deployment-file.ts';
+import type { EngineLink } from './engine-link.ts';
+import { Lane } from './lane.ts';
+import type { ModuleSet } from './module-set.ts';
+import { notYet, statusOf } from './status.ts';
+
+export interface FollowParts {
+  readonly link: EngineLink;
+  readonly modules: ModuleSet;
+  readonly file: DeploymentFile;
+  readonly prepare: (spec: ModuleSpec, signal: AbortSignal) => Promise<ReadyImage>;
+  /** Images that nobody needs go. */
+  readonly cleanUp: () => Promise<void>;
+  readonly clock: AgentClock;
+  readonly log: AgentLog;
+  readonly audit: (act: AgentAct) => void;
+  readonly closing: AbortSignal;
+  readonly changed: () => void;
+}
+
+const again = { firstMs: 30_000, longestMs: 600_000 } as const;
+/** A deployment that brings the gateway down each time is left alone. */
+const mostBegun = 3;
+
+/** The one deployment that the box follows: carried out, again where that may help, and by itself after a restart. A newer one takes its place at once. */
+export class Follow {
+  readonly #parts: FollowParts;
+  readonly #lane = new Lane();
+  #deployment: Deployment | undefined;
+  #superseding = new AbortController();
+  /** New ones of the last round that had nothing to go back to and were not good. */
+  #unsettled: ReadonlySet<string> = new Set();
+  #waitMs: number = again.firstMs;
+  /** Of the next try. */
+  #timer = new AbortController();
+
+  constructor(deployment: Deployment | undefined, parts: FollowParts) {
+    this.#deployment = deployment;
+    this.#parts = parts;
+  }
+
+  get deployment(): Deployment | undefined {
+    return this.#deployment;
+  }
+
+  /** Resolves when it is known how it went. */
+  async follow(manifest: Manifest, version: number | undefined, from: string): Promise<DeploymentStatus> {
+    const signal = this.#supersede();
+    return this.#lane.run(async () => {
+      if (signal.aborted) return { code: 406, description: superseded().message };
+      const begun: Deployment = { manifest, version, from, status: notYet, open: true, begun: 1 };
+      try {
+        // Before anything moves, so that a kill does not end half-way between two deployments.
+        await this.#parts.file.write(begun);
+      } catch (error) {
+        return statusOf(new Map([['deployment', error as GatewayError]]), manifest.modules.size);
+      }
+      this.#deployment = begun;
+      this.#unsettled = new Set();
+      this.#waitMs = again.firstMs;
+      return this.#carryOut(begun, signal);
+    });
+  }
+
+  /** The engine is there again: what is open is carried out now, after what is under way. */
+  resume(): void {
+    const signal = AbortSignal.any([this.#superseding.signal, this.#parts.closing]);
+    this.#inBackground(signal, async () => {
+      const open = this.#deployment;
+      if (!open?.open) return;
+      if (open.begun >= mostBegun) return this.#leaveAlone(open);
+      const begun = { ...open, begun: open.begun + 1 };
+      await this.#parts.file.write(begun);
+      await this.#carryOut(begun, signal);
+    });
+  }
+
+  /** Nothing more is begun. */
+  async close(): Promise<void> {
+    this.#superseding.abort();
+    await this.#lane.idle();
+  }
+
+  #supersede(): AbortSignal {
+    this.#superseding.abort();
+    this.#superseding = new AbortController();
+    return AbortSignal.any([this.#superseding.signal, this.#parts.closing]);
+  }
+
+  async #carryOut(deployment: Deployment, signal: AbortSignal): Promise<DeploymentStatus> {
+    const { link, modules, log, changed } = this.#parts;
+    const { manifest, version, from } = deployment;
+    const idle = manifest.modules.size === 0 && modules.all().length === 0;
+    try {
+      if (!idle) link.engine();
+      const failures = idle
+        ? new Map<string, GatewayError>()
+        : await carryOut(
+            { ...this.#parts, running: () => modules.running(), runnerOf: (module) => modules.of(module), unsettled: this.#unsettled },
+            { manifest, version, from, signal },
+          );
+      this.#unsettled = new Set([...failures].filter(([, { code }]) => code === 'module-unsettled').map(([module]) => module));
+      const passes = [...failures.values()].some(({ retry }) => retry === 'with-backoff');
+      return await this.#conclude(deployment, statusOf(failures, manifest.modules.size), passes, signal);
+    } catch (error) {
+      if (signal.aborted) return { code: 406, description: (error as Error).message };
+      // No engine, or none any more.
+      const status: DeploymentStatus = { code: 500, description: (error as Error).message };
+      log.warn({ version, reason: status.description }, 'deployment not carried out yet');
+      return await this.#conclude(deployment, status, true, signal);
+    } finally {
+      changed();
+    }
+  }
+
+  async #conclude(before: Deployment, status: DeploymentStatus, open: boolean, signal: AbortSignal): Promise<DeploymentStatus> {
+    const { file, log, cleanUp } = this.#parts;
+    const deployment: Deployment = { ...before, status, open, begun: 0 };
+    this.#deployment = deployment;
+    await file.write(deployment).catch((error: Error) => {
+      log.warn({ reason: error.message }, 'how the deployment went could not be written down; it is looked at again after a restart');
+    });
+    if (open) this.#later(signal);
+    else await cleanUp();
+    return status;
+  }
+
+  #later(newer: AbortSignal): void {
+    this.#timer.abort();
+    this.#timer = new AbortController();
+    const signal = AbortSignal.any([newer, this.#timer.signal]);
+    const waitMs = this.#waitMs;
+    this.#waitMs = Math.min(waitMs * 2, again.longestMs);
+    void this.#parts.clock.sleep(waitMs, signal).then(() => {
+      // Without an engine its return is what it waits for.
+      if (signal.aborted || !this.#parts.link.present) return;
+      this.#inBackground(newer, async () => {
+        if (this.#deployment) await this.#carryOut(this.#deployment, newer);
+      });
+    });
+  }
+
+  async #leaveAlone(open: Deployment): Promise<void> {
+    const description = `the gateway ended ${mostBegun} times while it carried out this deployment; it is not tried again by itself`;
+    this.#parts.log.error({ version: open.version }, 'deployment left alone: the gateway ended each time it was carried out');
+    await this.#conclude(open, { code: 500, description }, false, this.#superseding.signal);
+    this.#parts.changed();
+  }
+
+  #inBackground(signal: AbortSignal, work: () => Promise<unknown>): void {
+    void this.#lane
+      .run(async () => {
+        if (!signal.aborted) await work();
+      })
+      .catch((error: Error) => this.#parts.log.warn({ reason: error.message }, 'the deployment could not be carried on'));
+  }
+}
