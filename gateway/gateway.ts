@@ -4,7 +4,7 @@ import type { HubContext, HubSession } from '../hub-client/contract.ts';
 import type { CompiledEquipment } from '../mappings/equipment.ts';
 import { GatewayError } from '../model/error.ts';
 import type { Problem } from '../model/problem.ts';
-import { eventOrigin, gapEvent } from './cloud-event.ts';
+import { type EventOrigin, eventOrigin, gapEvent } from './cloud-event.ts';
 import { type GatewayConfig, inConfigFolder } from './config.ts';
 import { batchForMs, type RuntimeSettings } from './configuration/runtime-settings.ts';
 import type { ConfigurationService } from './configuration/service.ts';
@@ -18,7 +18,8 @@ import type { LastGood } from './last-good.ts';
 import type { LoadedMappings } from './loaded-mappings.ts';
 import { loadMappingSet } from './mapping-set.ts';
 import type { Methods } from './methods/methods.ts';
-import type { Outbox } from './outbox/contract.ts';
+import type { EdgePlace } from './modules/upstream/place.ts';
+import type { Outbox, OutboxEvent } from './outbox/contract.ts';
 import { outboxIdentity } from './outbox-identity.ts';
 import { pause } from './pause.ts';
 import { RunningPlant } from './plant.ts';
@@ -162,6 +163,20 @@ export class Gateway implements AsyncDisposable {
 
   get destinations(): readonly { readonly name: string; readonly where: string }[] {
     return this.#destinations.map(({ config: { name }, where }) => ({ name, where }));
+  }
+
+  /** Where its modules belong, at the hub that commands; undefined for a hub that knows no modules. */
+  get edge(): EdgePlace | undefined {
+    return this.#destinations[0]?.edge;
+  }
+
+  /** One more event into the outbox; resolves when it is on disk. */
+  append(event: OutboxEvent): Promise<void> {
+    return this.#append(event);
+  }
+
+  get origin(): EventOrigin {
+    return this.#parts.origin;
   }
 
   #hubContext(destination: string): HubContext {

@@ -8,6 +8,8 @@ export interface ModuleHost {
   readonly env: Readonly<Record<string, string>>;
   /** Docker's `Binds`. */
   readonly binds: readonly string[];
+  /** Docker's `ExtraHosts`, `name:address`: how the container finds this box. */
+  readonly extraHosts?: readonly string[];
 }
 
 /** Who the modules are. Names are module ids. */

@@ -26,9 +26,9 @@ export async function createContainer(
   const { gateway, policy, network, loggingOptions } = parts;
   await refuseTakenName(engine, gateway, module);
   await parts.identities.ensure(module);
-  const { env, binds } = await parts.environmentOf(module);
+  const { env, binds, extraHosts = [] } = await parts.environmentOf(module);
   const unknownOptions = policy.allow.includes('unknown-options');
-  const body = containerBody(spec, { gateway, imageId, network, env, binds, loggingOptions: loggingOptions(), unknownOptions });
+  const body = containerBody(spec, { gateway, imageId, network, env, binds, extraHosts, loggingOptions: loggingOptions(), unknownOptions });
   await engine.ensureNetwork(network);
   return engine.create(temporaryName(module, attempt), { ...body, Labels: { ...(body.Labels as object), [attemptLabel]: attempt } });
 }

@@ -17,6 +17,8 @@ export interface ContainerHost {
   readonly env: Readonly<Record<string, string>>;
   /** `/on/host:/in/container[:ro]`. */
   readonly binds: readonly string[];
+  /** `gw-leeds-1:host-gateway`. */
+  readonly extraHosts?: readonly string[];
   /** Of the runtime of the manifest; see {@link readLoggingOptions}. */
   readonly loggingOptions: string;
   /** The policy allows `unknown-options`: they reach the engine. */
@@ -39,6 +41,7 @@ export function containerBody(spec: ModuleSpec, host: ContainerHost): ContainerB
     HostConfig: {
       ...hostConfig,
       Binds: [...listOf(hostConfig.Binds), ...host.binds],
+      ...(host.extraHosts && networkMode === host.network && { ExtraHosts: [...listOf(hostConfig.ExtraHosts), ...host.extraHosts] }),
       LogConfig: logConfig(hostConfig.LogConfig, host.loggingOptions),
       NetworkMode: networkMode,
       RestartPolicy: { Name: 'no' },

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
+import type { Log } from '../../adapters/contract.ts';
 import { formatProblems } from '../../mappings/report.ts';
 import type { Problem } from '../../model/problem.ts';
 import { apiToken, tellAddress } from '../api/access.ts';
@@ -57,12 +58,13 @@ export async function run(options: { config: string }): Promise<number> {
       onHostUpdate: (state) => gateway.room.remote.twin.report('hostUpdate', state),
     });
     const data = dataFolder(config);
+    await using modules = await openModules(config, gateway, methods, log);
     await using api = await startApiServer(config.api.listen, {
       health: () => {
         const problems = gateway.problems();
         return { ok: problems.length === 0, problems };
       },
-      status: () => gateway.status(),
+      status: () => ({ ...gateway.status(), ...(modules && { modules: modules.state() }) }),
       points: () => gateway.points(),
       token: await apiToken(data),
       call: (name, payload) => methods.call(name, payload, { who: 'token of the local API', from: 'local', requestId: randomUUID() }),
@@ -80,6 +82,14 @@ export async function run(options: { config: string }): Promise<number> {
     await gateway[Symbol.asyncDispose]();
   }
   return 0;
+}
+
+/** Loads nothing of it for a gateway without modules. */
+async function openModules(config: GatewayConfig, gateway: Gateway, methods: Methods, log: Log) {
+  const settings = config.modules;
+  if (!settings) return undefined;
+  const { startModules } = await import('../modules/start.ts');
+  return startModules({ config, settings, gateway, methods, log });
 }
 
 /** Nobody who unpacks a box should have to make a folder for mappings that come from elsewhere. */

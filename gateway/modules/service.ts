@@ -1,0 +1,374 @@
+import { join } from 'node:path';
+import type { Log } from '../../adapters/contract.ts';
+import { DeploymentAgent } from '../../deployments/agent/agent.ts';
+import type { AgentAct } from '../../deployments/agent/contract.ts';
+import type { Manifest, ManifestProblem, Plan } from '../../deployments/contract.ts';
+import type { Engine } from '../../deployments/engine/contract.ts';
+import { openDocker } from '../../deployments/engine/docker.ts';
+import { fileKeyStore } from '../../deployments/key-store.ts';
+import { readManifest } from '../../deployments/manifest/read-manifest.ts';
+import { plan } from '../../deployments/plan/plan.ts';
+import { compileRoutes } from '../../deployments/routes/table.ts';
+import type { MethodAnswer } from '../../hub/core/contract.ts';
+import { LogThrottle } from '../../hub/log.ts';
+import type { MethodCall, MethodResult } from '../../hub-client/contract.ts';
+import type { TwinObject } from '../../twin/section.ts';
+import { type GatewayConfig, inConfigFolder } from '../config.ts';
+import { dataFolder } from '../folders.ts';
+import type { Gateway } from '../gateway.ts';
+import type { Methods } from '../methods/methods.ts';
+import { packageVersion } from '../version.ts';
+import { Box } from './box.ts';
+import { ModuleBroker } from './broker/broker.ts';
+import type { UpstreamSender } from './broker/contract.ts';
+import { readingsTap, writeHandler } from './built-in.ts';
+import type { DeploymentState, ModuleControl, ModulesState } from './contract.ts';
+import { DeploymentSource } from './deployment-source.ts';
+import { openImages } from './images.ts';
+import { outboxSender } from './outbox-sender.ts';
+import type { ModulesSettings } from './settings.ts';
+import { engineAddress } from './settings-files.ts';
+import { moduleRows, reportedHub } from './state.ts';
+import { manifestOf, type UpstreamDeployment } from './upstream/deployment-pair.ts';
+import { EdgeUpstream } from './upstream/edge-upstream.ts';
+import { type Who, whoWeAre } from './who.ts';
+
+export interface ModuleServiceParts {
+  readonly config: GatewayConfig;
+  readonly settings: ModulesSettings;
+  readonly gateway: Pick<Gateway, 'edge' | 'origin' | 'append' | 'showEvents'> & Pick<Gateway, 'room'>;
+  readonly methods: Methods;
+  readonly log: Log;
+}
+
+const version = { version: packageVersion(), build: '', commit: '' };
+/** The certificate of the broker is looked at so often. */
+const dayMs = 86_400_000;
+/** Who is connected is told the hub so often, when it changed. */
+const clientsEveryMs = 5_000;
+
+/** The modules of this gateway: what a deployment asks for runs, is connected, and is joined by its routes. */
+export class ModuleService implements ModuleControl, AsyncDisposable {
+  readonly #parts: ModuleServiceParts;
+  readonly #who: Who;
+  readonly #box: Box;
+  readonly #source: DeploymentSource;
+  readonly #stack: AsyncDisposableStack;
+  #broker!: ModuleBroker;
+  #agent!: DeploymentAgent;
+  #upstream: EdgeUpstream | undefined;
+  #routed: Manifest | undefined;
+  #deployment: DeploymentState;
+  #hub: { readonly version: number; readonly code: number; readonly description: string } | undefined;
+  #reportedClients = '';
+  #engine = 'not asked yet';
+  #engineProblem: string | undefined;
+
+  private constructor(parts: ModuleServiceParts, who: Who, box: Box, source: DeploymentSource, stack: AsyncDisposableStack) {
+    this.#parts = parts;
+    this.#who = who;
+    this.#box = box;
+    this.#source = source;
+    this.#stack = stack;
+    this.#deployment = { state: 'none', from: source.from, version: 0, code: 0, description: '' };
+  }
+
+  /** Rejects with a GatewayError: a port that is taken, a folder that cannot be used. Waits for a hub only where it never said who this box is. */
+  static async open(parts: ModuleServiceParts, signal: AbortSignal): Promise<ModuleService> {
+    const { config, settings, gateway, log } = parts;
+    const folder = modulesFolder(config);
+    const store = fileKeyStore(join(folder, 'keys'));
+    const { edge } = gateway;
+    const who = await whoWeAre({ edge, gateway: config.gateway, store, log }, signal);
+    await using stack = new AsyncDisposableStack();
+    const sockets = settings.sockets === undefined ? join(folder, 'sockets') : inConfigFolder(config, settings.sockets);
+    const box = stack.use(await Box.open({ settings, sockets, store, who, hostName: hostNameOf(config, settings), edge, log }));
+    const service = new ModuleService(parts, who, box, await DeploymentSource.open(store), stack.move());
+    try {
+      await service.#start(folder);
+      return service;
+    } catch (error) {
+      await service[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async #start(folder: string): Promise<void> {
+    const { config, settings, gateway, log } = this.#parts;
+    const hostName = hostNameOf(config, settings);
+    const names = [hostName, ...settings.aliases];
+    const certificate = await this.#box.certificates.broker(names);
+    const { edge } = gateway;
+    const sender: UpstreamSender = edge
+      ? { maxBodyBytes: 256 * 1024, send: (message) => this.#upstreamNow().sender.send(message) }
+      : outboxSender(gateway.origin, (event) => gateway.append(event));
+    const { host, port } = settings.broker.listen;
+    this.#broker = await ModuleBroker.open({
+      folder: join(folder, 'broker'),
+      deviceId: this.#who.deviceId,
+      hubHostNames: [this.#who.hub],
+      hostName,
+      listen: { address: host, mqttPort: port, ...(settings.broker.https !== false && { httpsPort: settings.broker.https }) },
+      certificate,
+      identities: this.#box.identities,
+      upstream: sender,
+      log,
+      onDeviceMethod: ({ name, payload }, caller) => this.#deviceMethod(name, payload, caller),
+      ...(edge && { onReported: (module: string, patch: TwinObject) => this.#upstreamNow().reportModule(module, patch) }),
+    });
+    this.#stack.use(this.#broker);
+    this.#box.serve(this.#broker.mqttPort, () => this.#broker.identitiesChanged());
+    await this.#box.renewFiles();
+    const address = await engineAddress(settings, config);
+    const engine = (): Promise<Engine> => this.#openEngine(() => openDocker(address));
+    const images = await openImages(settings, config, engine, (refused) => this.#imageRefused(refused));
+    this.#agent = await DeploymentAgent.open({
+      folder: join(folder, 'agent'),
+      gateway: config.gateway,
+      engine,
+      policy: settings.policy,
+      guarded: { sockets: [], folders: [dataFolder(config)] },
+      images,
+      network: settings.network,
+      environmentOf: (module) => this.#box.environmentOf(module),
+      identities: this.#box,
+      log,
+      audit: (act) => this.#audited(act),
+      onReported: (reported) => this.#reported(reported),
+      version,
+      gate: { settleMs: settings.settleFor, healthyWithinMs: settings.healthyWithin },
+      identity: () => ({ deviceId: this.#who.deviceId, hub: this.#who.hub }),
+    });
+    this.#stack.use(this.#agent);
+    this.#follow();
+    if (edge) this.#joinHub(edge);
+    this.#joinGateway();
+    const renew = setInterval(() => void this.#renewCertificate(names), dayMs).unref();
+    this.#stack.defer(() => clearInterval(renew));
+  }
+
+  #joinHub(place: NonNullable<Gateway['edge']>): void {
+    const { log } = this.#parts;
+    const upstream = new EdgeUpstream({
+      place,
+      identities: this.#box.identities,
+      log,
+      onDeployment: (deployment) => void this.#fromHub(deployment),
+      onAgentMethod: (call) => this.#agentMethod(call),
+      onHubMethod: (call) => hubMethod(call),
+      onModuleDesired: (module, { properties, version: of }) => this.#broker.setDesired(module, properties, of),
+      onModuleMethod: (module, call) => this.#moduleMethod(module, call),
+      onIdentities: ({ changed }) => this.#identitiesChanged(changed),
+      onConnected: () => this.#broker.upstreamConnected(),
+    });
+    this.#upstream = this.#stack.use(upstream);
+    upstream.setModules(this.#agent.manifest?.modules.keys() ?? []);
+    upstream.reportAgent(this.#agent.reported());
+    const told = setInterval(() => this.#tellClients(), clientsEveryMs).unref();
+    this.#stack.defer(() => clearInterval(told));
+  }
+
+  /** Readings become messages for whoever routes bring them to, and what modules want to write goes past the guards. */
+  #joinGateway(): void {
+    const { gateway, log } = this.#parts;
+    const throttle = new LogThrottle(60_000);
+    const parts = {
+      deviceId: this.#who.deviceId,
+      wants: (source: string) => this.#broker.wants(source, 'input'),
+      inject: (message: Parameters<ModuleBroker['inject']>[0]) => this.#broker.inject(message, 'input'),
+      lost: (equipment: string, error: Error) => {
+        if (throttle.admit(equipment) !== undefined) log.warn({ equipment, reason: error.message }, 'readings do not reach modules');
+      },
+    };
+    gateway.showEvents(readingsTap(parts));
+    this.#stack.defer(() => gateway.showEvents(undefined));
+    this.#broker.onInput('write', writeHandler(gateway.room.writes, { ...parts, inject: (message) => this.#broker.inject(message) }));
+  }
+
+  state(): ModulesState {
+    return {
+      engine: this.#engine,
+      ...(this.#engineProblem !== undefined && { engineProblem: this.#engineProblem }),
+      deployment: this.#deployment,
+      modules: moduleRows(this.#agent.reported(), this.#broker.clients()),
+      broker: this.#broker.counters(),
+    };
+  }
+
+  check(manifest: Manifest): Promise<readonly ManifestProblem[]> {
+    return this.#agent.check(manifest);
+  }
+
+  plan(manifest: Manifest): Plan {
+    return plan(this.#agent.running(), manifest);
+  }
+
+  deploy(manifest: Manifest, { from }: { readonly who: string; readonly from: string }): void {
+    void this.#deploy(manifest, undefined, from).catch((error: unknown) =>
+      this.#parts.log.error({ err: error }, 'a deployment failed by a defect'),
+    );
+  }
+
+  async call(name: string, payload: unknown): Promise<{ status: number; payload: unknown }> {
+    void [name, payload];
+    return { status: 501, payload: null };
+  }
+
+  async #deploy(manifest: Manifest, desiredVersion: number | undefined, from: string, wanted?: object): Promise<void> {
+    const about = { from, version: desiredVersion ?? 0 };
+    this.#deployment = { ...about, state: 'under way', code: 406, description: '' };
+    await this.#source.take(from, wanted);
+    // The hub keeps twins of modules itself; those of a manifest that came otherwise are set here.
+    const twins = from === 'hub' ? new Map<string, TwinObject>() : manifest.twins;
+    const status = await this.#agent.apply(manifest, desiredVersion, from);
+    if (status.code === 406) return;
+    const done = status.code === 200;
+    this.#deployment = { ...about, state: done ? 'done' : 'failed', code: status.code, description: status.description };
+    this.#follow();
+    if (status.code !== 200 && status.code !== 500) return;
+    for (const [module, desired] of twins) {
+      if (manifest.modules.has(module)) await this.#broker.setDesired(module, desired, Math.floor(Date.now() / 1000));
+    }
+  }
+
+  /** What the hub wants, as its twins have it. A device without deployment has empty ones. */
+  async #fromHub(deployment: UpstreamDeployment): Promise<void> {
+    const { agent, hub, version: desiredVersion, hubVersion } = deployment;
+    if (Object.keys(agent).length === 0 && Object.keys(hub).length === 0) return;
+    const { log } = this.#parts;
+    const wanted = { agent, hub };
+    if (this.#source.isOvertaken(wanted)) {
+      log.info({ version: desiredVersion }, 'the hub says what it said before; what was deployed on this machine since stays');
+      return;
+    }
+    const { manifest, problems } = readManifest(manifestOf(deployment), { environment: process.env });
+    const ofHub = problems.filter(({ severity, keys }) => severity === 'error' && keys.includes('$edgeHub'));
+    const [first] = ofHub;
+    this.#hub = { version: hubVersion, code: first ? 400 : 200, description: first ? `${first.path}: ${first.message}` : '' };
+    this.#tellClients();
+    try {
+      if (manifest) await this.#deploy(manifest, desiredVersion, 'hub', wanted);
+      else {
+        const { code, description } = this.#agent.refuse(problems, desiredVersion, 'hub');
+        this.#deployment = { state: 'failed', from: 'hub', version: desiredVersion, code, description };
+      }
+    } catch (error) {
+      log.error({ err: error }, 'a deployment of the hub could not be taken up');
+    }
+  }
+
+  /** The routes of the deployment that is followed, and connections at the hub for its modules. */
+  #follow(): void {
+    const { manifest } = this.#agent;
+    if (!manifest || manifest === this.#routed) return;
+    const { table } = compileRoutes(manifest.routes, manifest.storeAndForward);
+    if (table) this.#broker.setRoutes(table, { maxBytes: manifest.storeAndForward.maxSizeBytes });
+    this.#upstream?.setModules(manifest.modules.keys());
+    this.#routed = manifest;
+    if (this.#deployment.state === 'none') this.#deployment = { ...this.#deployment, state: 'done', code: 200 };
+  }
+
+  #reported(reported: TwinObject): void {
+    this.#follow();
+    this.#upstream?.reportAgent(reported);
+  }
+
+  #tellClients(): void {
+    if (!this.#upstream || !this.#hub) return;
+    const { version: desiredVersion, code, description } = this.#hub;
+    const clients = this.#broker.clients();
+    const report = reportedHub({ deviceId: this.#who.deviceId, version, desiredVersion, status: { code, description }, clients });
+    const text = JSON.stringify(report);
+    if (text === this.#reportedClients) return;
+    this.#reportedClients = text;
+    this.#upstream.reportHub(report);
+  }
+
+  #identitiesChanged(changed: readonly string[]): void {
+    if (changed.length === 0) return;
+    this.#broker.identitiesChanged();
+    void this.#box.renewFiles();
+    const modules = changed.filter((name) => !name.startsWith('$'));
+    if (modules.length === 0) return;
+    this.#agent
+      .remake(modules, 'hub')
+      .catch((error: Error) =>
+        this.#parts.log.warn({ modules, reason: error.message }, 'modules could not be made with their new identity'),
+      );
+  }
+
+  async #agentMethod({ name, payload }: MethodCall): Promise<MethodResult> {
+    void [name, payload];
+    return { status: 501, payload: null };
+  }
+
+  async #moduleMethod(module: string, { name, payload }: MethodCall): Promise<MethodResult> {
+    return this.#broker.invoke(module, { name, payload, responseTimeoutMs: 30_000 });
+  }
+
+  /** A module that calls the device itself gets what a hub would get. */
+  async #deviceMethod(name: string, payload: unknown, caller: string): Promise<MethodAnswer> {
+    const { methods } = this.#parts;
+    const { status, payload: answer = null } = await methods.call(name, payload, {
+      who: caller,
+      from: 'local',
+      requestId: `${caller} ${Date.now()}`,
+    });
+    return { status, payload: answer };
+  }
+
+  #upstreamNow(): EdgeUpstream {
+    if (!this.#upstream) throw new Error('the way to the hub is not open yet');
+    return this.#upstream;
+  }
+
+  async #openEngine<T extends { readonly at: string; info(): Promise<{ name: string; version: string }> }>(
+    open: () => Promise<T>,
+  ): Promise<T> {
+    try {
+      const engine = await open();
+      const { name, version: of } = await engine.info();
+      this.#engine = `${name} ${of} at ${engine.at}`;
+      this.#engineProblem = undefined;
+      return engine;
+    } catch (error) {
+      this.#engineProblem = (error as Error).message;
+      throw error;
+    }
+  }
+
+  async #renewCertificate(names: readonly string[]): Promise<void> {
+    try {
+      this.#broker.useCertificate(await this.#box.certificates.broker(names));
+    } catch (error) {
+      this.#parts.log.error({ reason: (error as Error).message }, 'the certificate of the module broker could not be renewed');
+    }
+  }
+
+  #imageRefused({ module, image, reason }: { readonly module: string; readonly image: string; readonly reason: string }): void {
+    this.#audited({ action: 'image refused', target: module, from: 'gateway', outcome: 'refused', reason: `${image}: ${reason}` });
+  }
+
+  #audited({ action, target, from, outcome, reason }: AgentAct): void {
+    const { gateway, log } = this.#parts;
+    gateway.room.audit
+      .append({ kind: 'deployment', action, who: from, from, target, outcome, ...(reason !== undefined && { reason }) })
+      .catch((error: unknown) => log.error({ err: error }, 'a change of modules stands in no audit log'));
+  }
+
+  /** Modules run on. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#stack.disposeAsync();
+  }
+}
+
+/** `$edgeHub` is asked for nothing but whether it lives. */
+async function hubMethod({ name }: MethodCall): Promise<MethodResult> {
+  if (name.toLowerCase() === 'ping') return { status: 200, payload: null };
+  return { status: 404, payload: { message: `$edgeHub has no method ${name}; it has ping` } };
+}
+
+export const modulesFolder = (config: GatewayConfig): string => join(dataFolder(config), 'modules');
+
+const hostNameOf = ({ gateway }: GatewayConfig, { hostName }: ModulesSettings): string =>
+  hostName ?? gateway.toLowerCase().replaceAll('_', '-').replace(/-+$/, '');

@@ -1,0 +1,57 @@
+import { isTwinObject, type TwinObject } from '../../twin/section.ts';
+import type { BrokerClient } from './broker/contract.ts';
+import type { ModuleRow } from './contract.ts';
+
+const never = '0001-01-01T00:00:00Z';
+
+/** The modules of what `$edgeAgent` reports, by name. */
+export function moduleRows(reported: TwinObject, clients: readonly BrokerClient[]): readonly ModuleRow[] {
+  const connected = new Set(clients.filter((client) => client.connected).map(({ moduleId }) => moduleId));
+  const modules = isTwinObject(reported.modules) ? reported.modules : {};
+  return Object.entries(modules)
+    .filter((entry): entry is [string, TwinObject] => isTwinObject(entry[1]))
+    .map(([name, module]): ModuleRow => {
+      const settings = isTwinObject(module.settings) ? module.settings : {};
+      const started = module.lastStartTimeUtc;
+      return {
+        name,
+        image: String(settings.image ?? ''),
+        desired: String(module.status ?? 'gone'),
+        status: String(module.runtimeStatus ?? 'unknown'),
+        description: String(module.statusDescription ?? ''),
+        restarts: Number(module.restartCount ?? 0),
+        startedAt: typeof started === 'string' && started !== never ? started : undefined,
+        connected: connected.has(name),
+      };
+    })
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+export interface HubReport {
+  readonly deviceId: string;
+  readonly version: { readonly version: string; readonly build: string; readonly commit: string };
+  readonly desiredVersion: number | undefined;
+  readonly status: { readonly code: number; readonly description: string };
+  readonly clients: readonly BrokerClient[];
+}
+
+/** What `$edgeHub` reports, whole; times as far as they are known. */
+export function reportedHub({ deviceId, version, desiredVersion, status, clients }: HubReport): TwinObject {
+  return {
+    schemaVersion: '1.2',
+    version,
+    ...(desiredVersion !== undefined && { lastDesiredVersion: desiredVersion }),
+    lastDesiredStatus: { code: status.code, description: status.description },
+    clients: Object.fromEntries(
+      clients.map(({ moduleId, connected, sinceMs }) => [
+        `${deviceId}/${moduleId}`,
+        {
+          status: connected ? 'Connected' : 'Disconnected',
+          ...(sinceMs !== undefined && {
+            [connected ? 'lastConnectedTimeUtc' : 'lastDisconnectedTimeUtc']: new Date(sinceMs).toISOString(),
+          }),
+        },
+      ]),
+    ),
+  };
+}
