@@ -1,6 +1,6 @@
 import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import { read } from './certificate-chain.ts';
-import { type DatabaseSync, transaction } from './database.ts';
+import { type DatabaseSync, type StatementSync, transaction } from './database.ts';
 import { afterFix } from './error.ts';
 
 export { openRegistry } from './registry-schema.ts';
@@ -171,9 +171,17 @@ function secretsOf(authentication: Authentication): readonly [string, string] {
 
 /** By its client id: a device's id, or `device/module`. */
 export function getIdentity(db: DatabaseSync, id: string): Identity | undefined {
-  const row = db.prepare('SELECT * FROM identities WHERE id = ?').get(id);
+  let select = selects.get(db);
+  if (!select) {
+    select = db.prepare('SELECT * FROM identities WHERE id = ?');
+    selects.set(db, select);
+  }
+  const row = select.get(id);
   return row && toIdentity(row);
 }
+
+/** It is asked for every device and module again and again. */
+const selects = new WeakMap<DatabaseSync, StatementSync>();
 
 export const getDevice = getIdentity;
 

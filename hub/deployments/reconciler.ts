@@ -30,7 +30,7 @@ export interface Outcome {
   readonly written: readonly WrittenTwin[];
 }
 
-/** Those of whom an agent hears first what belongs to its modules, then the routes, then the modules themselves. */
+/** An agent hears of its modules (1) when all that they need is there: their twins (-1), the routes (0). */
 const writeOrder = (moduleId: string): number => ['$edgeHub', '$edgeAgent'].indexOf(moduleId);
 
 /** So many devices share one transaction, and so long others wait for the loop. */
@@ -47,6 +47,8 @@ export class Reconciler {
   readonly #dirty = new Set<string>();
   readonly #composed = new Map<string, ReadonlyMap<string, TwinObject>>();
   #configurations: readonly Compiled[] = [];
+  /** Without them no module has to be looked at by itself. */
+  #asksModules = false;
   #working: Promise<void> | undefined;
   #telling = false;
   #stopped = false;
@@ -60,6 +62,7 @@ export class Reconciler {
   use(configurations: readonly Compiled[]): void {
     this.#configurations = configurations;
     this.#composed.clear();
+    this.#asksModules = configurations.some(({ kind }) => kind === 'module') || this.#parts.store.hasModuleStatuses();
   }
 
   /** True while it tells of what it wrote itself. */
@@ -175,12 +178,11 @@ export class Reconciler {
 
   /** Lays parts of desired properties over modules: over what a manifest wants of them where one does, else over what they have. */
   #moduleParts({ deviceId }: Identity, wanted: Map<string, TwinObject>): readonly WrittenTwin[] {
+    if (!this.#asksModules) return [];
     const ofModules = this.#configurations.filter(({ kind }) => kind === 'module');
-    if (ofModules.length === 0 && wanted.size === 0) return [];
     const written: WrittenTwin[] = [];
     for (const module of listModules(this.#parts.db, deviceId)) {
       const twin = this.#parts.twinStore.load(module.id);
-      if (ofModules.length === 0 && Object.keys(twin.configurations).length === 0) continue;
       const matching = ofModules.filter(({ target }) => target.matches(rowOf(module, twin)));
       const moduleId = module.moduleId as string;
       const base = wanted.get(moduleId);

@@ -58,6 +58,12 @@ export class ConfigurationStore {
     this.#assign.run(identityId, applied, sinceMs, JSON.stringify(statuses));
   }
 
+  /** Whether parts of module twins are, or were, anywhere. */
+  hasModuleStatuses(): boolean {
+    const sql = "SELECT 1 FROM assignments WHERE id LIKE '%/%' AND id NOT LIKE '%/$edgeAgent' AND statuses != '{}' LIMIT 1";
+    return this.#db.prepare(sql).get() !== undefined;
+  }
+
   /** Identities that have something of configurations, by id. */
   allAssigned(): ReadonlyMap<string, Assigned> {
     const rows = this.#db.prepare('SELECT * FROM assignments').all();
