@@ -293,3 +293,12 @@ test('A/B by tag is two configurations; one gateway per factory is a condition',
     ['candyco/filter:a', 'uplink:1'],
   ]);
 });
+
+test('two changes at once: one of them is told that it comes too late', async () => {
+  const { etag } = await hub.core.deployments.create('race', { content: manifest('1'), targetCondition: '', priority: 1 });
+  const changes = [2, 3].map((priority) => hub.core.deployments.update('race', { priority }, etag));
+  const outcomes = await Promise.allSettled(changes);
+  expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
+  expect(outcomes[1]).toMatchObject({ reason: { status: 412 } });
+  expect(hub.core.deployments.get('race')?.priority).toBe(2);
+});

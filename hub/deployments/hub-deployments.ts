@@ -24,6 +24,7 @@ export class HubDeployments implements Deployments, Disposable {
   readonly #reconciler: Reconciler;
   readonly #timer: NodeJS.Timeout;
   #fileVersion = 0;
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(parts: HubDeploymentsParts) {
     this.#parts = parts;
@@ -35,11 +36,7 @@ export class HubDeployments implements Deployments, Disposable {
       },
     });
     this.#reconciler = new Reconciler(parts, (candidate, deviceId) => this.#rollouts.admits(candidate, deviceId));
-    for (const { configuration, rollout } of parts.store.all()) {
-      const compiled = compile(configuration);
-      this.#all.set(compiled.id, compiled);
-      this.#rollouts.use(compiled, rollout);
-    }
+    this.#load();
     this.#reconciler.use([...this.#all.values()]);
     parts.identities.onChange((change) => this.#identityChanged(change));
     parts.twins.onChange((change) => this.#twinChanged(change));
@@ -58,43 +55,42 @@ export class HubDeployments implements Deployments, Disposable {
     return ids.map((id) => this.#document(this.#all.get(id) as Compiled, measuring));
   }
 
-  async create(id: string, body: unknown): Promise<ConfigurationDocument> {
-    this.#mustBeNew(id);
-    const { kind, ...input } = (await import('./read-input.ts')).readNew(id, body);
-    const nowMs = this.#newest();
-    const configuration = { id, kind, createdMs: nowMs, updatedMs: nowMs, etag: freshEtag(), ...input };
-    await this.#parts.commits.run(() => {
+  create(id: string, body: unknown): Promise<ConfigurationDocument> {
+    return this.#oneByOne(async () => {
       this.#mustBeNew(id);
-      this.#parts.store.save(configuration);
+      const { kind, ...input } = (await import('./read-input.ts')).readNew(id, body);
+      const nowMs = this.#newest();
+      const made: Configuration = { id, kind, createdMs: nowMs, updatedMs: nowMs, etag: freshEtag(), ...input };
+      await this.#parts.commits.run(() => this.#parts.store.save(made));
+      return this.#inForce(made, 'configuration created');
     });
-    this.#inForce(configuration, 'configuration created');
-    return this.#existing(id);
   }
 
-  async update(id: string, body: unknown, ifMatch: IfMatch): Promise<ConfigurationDocument> {
-    const { readChange } = await import('./read-input.ts');
-    const configuration = await this.#parts.commits.run(() => {
+  update(id: string, body: unknown, ifMatch: IfMatch): Promise<ConfigurationDocument> {
+    return this.#oneByOne(async () => {
       const before = this.#mustExist(id).configuration;
       mustMatch(before.etag, ifMatch);
-      const after: Configuration = { ...before, ...readChange(before, body), updatedMs: Date.now(), etag: freshEtag() };
-      this.#parts.store.save(after);
-      if (!compile(after).rollout) this.#parts.store.saveRollout(id, undefined);
-      return after;
+      const input = (await import('./read-input.ts')).readChange(before, body);
+      const after: Configuration = { ...before, ...input, updatedMs: Date.now(), etag: freshEtag() };
+      const { rollout } = compile(after);
+      await this.#parts.commits.run(() => {
+        this.#parts.store.save(after);
+        if (!rollout) this.#parts.store.saveRollout(id, undefined);
+      });
+      return this.#inForce(after, 'configuration changed');
     });
-    this.#inForce(configuration, 'configuration changed');
-    return this.#existing(id);
   }
 
-  async delete(id: string, ifMatch: IfMatch): Promise<void> {
-    await this.#parts.commits.run(() => {
+  delete(id: string, ifMatch: IfMatch): Promise<void> {
+    return this.#oneByOne(async () => {
       mustMatch(this.#mustExist(id).configuration.etag, ifMatch);
-      this.#parts.store.remove(id);
+      await this.#parts.commits.run(() => this.#parts.store.remove(id));
+      this.#all.delete(id);
+      this.#rollouts.forget(id);
+      this.#parts.log.info({ configuration: id }, 'configuration deleted');
+      this.#reconciler.use([...this.#all.values()]);
+      this.#everything();
     });
-    this.#all.delete(id);
-    this.#rollouts.forget(id);
-    this.#parts.log.info({ configuration: id }, 'configuration deleted');
-    this.#reconciler.use([...this.#all.values()]);
-    this.#everything();
   }
 
   async testQueries(body: unknown): Promise<QueriesTest> {
@@ -142,7 +138,30 @@ export class HubDeployments implements Deployments, Disposable {
     this.#reconciler.stop();
   }
 
-  #inForce(configuration: Configuration, what: string): void {
+  /** One that this version cannot read has no say; the others have. */
+  #load(): void {
+    for (const { configuration, rollout } of this.#parts.store.all()) {
+      try {
+        const compiled = compile(configuration);
+        this.#all.set(compiled.id, compiled);
+        this.#rollouts.use(compiled, rollout);
+      } catch (error) {
+        this.#parts.log.error(
+          { configuration: configuration.id, reason: (error as Error).message },
+          'a configuration cannot be read and is not in force; devices keep what they have of it',
+        );
+      }
+    }
+  }
+
+  /** What is read, checked and written belongs together: the next change begins when this one is on disk. */
+  #oneByOne<T>(change: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(change);
+    this.#last = done.catch(() => {});
+    return done;
+  }
+
+  #inForce(configuration: Configuration, what: string): ConfigurationDocument {
     const compiled = compile(configuration);
     this.#all.set(compiled.id, compiled);
     this.#rollouts.use(compiled, undefined);
@@ -150,6 +169,7 @@ export class HubDeployments implements Deployments, Disposable {
     this.#parts.log.info({ configuration: id, priority, targetCondition }, what);
     this.#reconciler.use([...this.#all.values()]);
     this.#everything();
+    return this.#document(compiled, new Measuring(this.#parts.twins));
   }
 
   /** What is on disk may be behind what the configurations want: after a start, and after every change of them. */

@@ -35,7 +35,8 @@ export class ConfigurationStore {
     this.#db
       .prepare(
         `INSERT INTO configurations VALUES (?, ?, ?, ?, ?, ?, NULL)
-         ON CONFLICT DO UPDATE SET updated_ms = excluded.updated_ms, etag = excluded.etag, document = excluded.document`,
+         ON CONFLICT DO UPDATE SET kind = excluded.kind, created_ms = excluded.created_ms, updated_ms = excluded.updated_ms,
+         etag = excluded.etag, document = excluded.document`,
       )
       .run(id, kind, createdMs, updatedMs, etag, JSON.stringify(input));
   }

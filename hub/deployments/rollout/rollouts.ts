@@ -26,8 +26,8 @@ export interface RolloutParts {
 }
 
 interface Running {
-  readonly compiled: Compiled;
-  readonly settings: RolloutSettings;
+  compiled: Compiled;
+  settings: RolloutSettings;
   state: RolloutState;
   admitted: ReadonlySet<string>;
 }
@@ -46,7 +46,9 @@ export class Rollouts implements Disposable {
   readonly #timer: NodeJS.Timeout;
   #news = true;
   #lookedMs = 0;
-  #looking: Promise<void> | undefined;
+  /** A look that has not begun. */
+  #waiting: Promise<void> | undefined;
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(parts: RolloutParts) {
     this.#parts = parts;
@@ -57,21 +59,20 @@ export class Rollouts implements Disposable {
 
   /** A configuration with a rollout in its labels, as it was found on disk, made or changed; without one it is for everybody. */
   use(compiled: Compiled, stored: RolloutState | undefined): void {
-    if (!compiled.rollout) {
-      this.#all.delete(compiled.id);
-      return;
-    }
-    const state = stored ?? this.#all.get(compiled.id)?.state ?? firstState(Date.now(), this.#holders(compiled.id));
-    this.#all.set(compiled.id, { compiled, settings: compiled.rollout, state, admitted: new Set(state.admitted) });
+    const { id, rollout: settings } = compiled;
+    const known = this.#all.get(id);
     this.#news = true;
+    if (!settings) this.#all.delete(id);
+    // The same object: a step of it may be on its way to the disk.
+    else if (known) Object.assign(known, { compiled, settings });
+    else {
+      const state = stored ?? firstState(Date.now(), this.#holders(id));
+      this.#all.set(id, { compiled, settings, state, admitted: new Set(state.admitted) });
+    }
   }
 
   forget(id: string): void {
     this.#all.delete(id);
-  }
-
-  state(id: string): RolloutState | undefined {
-    return this.#all.get(id)?.state;
   }
 
   /** Whether its turn has come for this device. */
@@ -85,14 +86,13 @@ export class Rollouts implements Disposable {
     this.#news = true;
   }
 
-  /** Takes every step that can be taken now. */
+  /** Takes every step that can be taken from now on. */
   look(): Promise<void> {
-    this.#looking ??= this.#look()
-      .catch((error: Error) => this.#later(error))
-      .finally(() => {
-        this.#looking = undefined;
-      });
-    return this.#looking;
+    this.#waiting ??= this.#inTurn(() => {
+      this.#waiting = undefined;
+      return this.#look();
+    }).catch((error: Error) => this.#later(error));
+    return this.#waiting;
   }
 
   document(id: string): RolloutDocument | undefined {
@@ -117,19 +117,28 @@ export class Rollouts implements Disposable {
   }
 
   async steer(id: string, action: RolloutAction): Promise<void> {
-    const rollout = this.#all.get(id);
-    if (!rollout) {
-      throw new RequestError('ConfigurationConflict', `configuration ${id} has no rollout: its label rolloutPhases would make one`);
-    }
-    const next = steered(action, rollout.state, rollout.settings, this.#view(rollout));
-    if (!next)
-      throw new RequestError('ConfigurationConflict', `the rollout of ${id} is ${rollout.state.status}: ${action} means nothing now`);
-    await this.#become(rollout, next);
+    await this.#inTurn(async () => {
+      const rollout = this.#all.get(id);
+      if (!rollout) {
+        throw new RequestError('ConfigurationConflict', `configuration ${id} has no rollout: its label rolloutPhases would make one`);
+      }
+      const { status } = rollout.state;
+      const next = steered(action, rollout.state, rollout.settings, this.#view(rollout));
+      if (!next) throw new RequestError('ConfigurationConflict', `the rollout of ${id} is ${status}: ${action} means nothing now`);
+      await this.#become(rollout, next);
+    });
     await this.look();
   }
 
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
+  }
+
+  /** A state is read, stepped on and written before anybody else does. */
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.#last.then(work);
+    this.#last = done.catch(() => {});
+    return done;
   }
 
   async #look(): Promise<void> {
