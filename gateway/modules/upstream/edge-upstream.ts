@@ -53,9 +53,8 @@ interface ModuleUpstream {
 
 const agentId = '$edgeAgent';
 const hubId = '$edgeHub';
-/** The registry is asked about all modules at most so often; after a module was refused, sooner. */
+/** Links that come and go do not each have all identities compared. */
 const refreshEveryMs = 300_000;
-const refreshAfterRefusalMs = 10_000;
 
 /**
  * This box at the hub as an IoT Edge device: `$edgeAgent`, `$edgeHub` and each module over a connection of its own, kept up until disposed. Needs no hub to
@@ -214,7 +213,7 @@ export class EdgeUpstream implements AsyncDisposable {
       connect: (signal) => this.#connect(name, signal),
       begin,
       // It may have been made anew there, with other keys.
-      refused: ({ code }) => void (code === 'hub-credentials' && this.#refresh.run(refreshAfterRefusalMs)),
+      refused: ({ code }) => code === 'hub-credentials' && this.#refresh.afterRefusal(),
       log,
     });
   }

@@ -5,6 +5,8 @@ import { GatewayError } from '../../../model/error.ts';
 
 /** As often as the edge hub of Azure does it. */
 const everyMs = 3_600_000;
+/** A registry has its own throttles, and fifty modules may be refused at once. */
+const afterRefusalEveryMs = 10_000;
 
 export interface IdentityRefreshOptions {
   readonly identities: Pick<ModuleIdentities, 'refresh'>;
@@ -20,6 +22,8 @@ export class IdentityRefresh implements Disposable {
   readonly #options: IdentityRefreshOptions;
   readonly #backoff = backoff();
   #running = false;
+  #onceMore = false;
+  #refusedMono = Number.NEGATIVE_INFINITY;
   #doneMono = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
   #disposed = false;
@@ -45,8 +49,21 @@ export class IdentityRefresh implements Disposable {
     if (!isAway) this.#backoff.reset();
     this.#doneMono = performance.now();
     this.#running = false;
+    if (this.#onceMore && !isAway) {
+      this.#onceMore = false;
+      return this.run();
+    }
     const againMs = isAway ? this.#backoff.next() : everyMs * (0.9 + 0.2 * Math.random());
     if (!this.#disposed) this.#timer = setTimeout(() => void this.run(), againMs).unref();
+  }
+
+  /** The hub refused a module: it may have been made anew there, or got other keys. */
+  afterRefusal(): void {
+    if (performance.now() - this.#refusedMono < afterRefusalEveryMs) return;
+    this.#refusedMono = performance.now();
+    // One that runs may have passed this module already.
+    if (this.#running) this.#onceMore = true;
+    else void this.run();
   }
 
   [Symbol.dispose](): void {
