@@ -213,7 +213,9 @@ export class EdgeUpstream implements AsyncDisposable {
       connect: (signal) => this.#connect(name, signal),
       begin,
       // It may have been made anew there, with other keys.
-      refused: ({ code }) => code === 'hub-credentials' && this.#refresh.afterRefusal(),
+      refused: ({ code }) => {
+        if (code === 'hub-credentials') this.#refresh.afterRefusal();
+      },
       log,
     });
   }

@@ -1,8 +1,10 @@
+import { readFileSync } from 'node:fs';
 import type { ModuleIdentity, RoutedMessage } from '../../../../deployments/contract.ts';
 import { ModuleIdentities } from '../../../../deployments/identities/module-identities.ts';
 import { fileKeyStore } from '../../../../deployments/key-store.ts';
 import { connectionString, createDevice } from '../../../../hub/access.ts';
 import type { EventMessage } from '../../../../hub/core/contract.ts';
+import { hubFiles } from '../../../../hub/folder.ts';
 import { silentLog } from '../../../../hub/log.ts';
 import { type Hub, startHub } from '../../../../hub/server.ts';
 import { deviceIdentity } from '../../../../hub-client/azure/client.ts';
@@ -44,8 +46,8 @@ export async function startEdgeHub(options: { readonly edge?: boolean } = {}) {
 export type EdgeHub = Awaited<ReturnType<typeof startEdgeHub>>;
 
 /** The way of the box to that hub. */
-export function placeAt({ folder, httpsPort, hub }: Pick<EdgeHub, 'folder' | 'httpsPort' | 'hub'>): EdgePlace {
-  const files = { hub: connectionString(folder, boxDevice), ca: hub.caPem! };
+export function placeAt({ folder, httpsPort }: Pick<EdgeHub, 'folder' | 'httpsPort'>): EdgePlace {
+  const files = { hub: connectionString(folder, boxDevice), ca: readFileSync(hubFiles(folder).caCertificate, 'utf8') };
   const settings = azure.settings.parse({ connectionString: { file: 'hub' }, ca: 'ca', answerTimeout: '2s' });
   const context = hubContext(folder, files);
   return { settings, httpsPort: () => httpsPort, device: (signal) => deviceIdentity(settings, context, signal) };
@@ -112,7 +114,7 @@ export function messageOf(module: string, text: string, more: Partial<RoutedMess
 }
 
 /** All telemetry that the hub has on disk. */
-export function eventsOf({ hub }: EdgeHub): EventMessage[] {
+export function eventsOf({ hub }: Pick<EdgeHub, 'hub'>): EventMessage[] {
   const { events } = hub.core;
   return events.partitionIds.flatMap((partition) => events.read(partition, events.locate(partition, 'earliest'), 10_000));
 }
