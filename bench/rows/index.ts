@@ -9,6 +9,7 @@ import { amqpIn, mqttIn } from './in.ts';
 import { kills } from './kills.ts';
 import { modbusAdapter } from './modbus-adapter.ts';
 import { modbusHub } from './modbus-hub.ts';
+import { modules } from './modules.ts';
 import { opcuaHub } from './opcua-hub.ts';
 import { amqpOut, mqttOut } from './out.ts';
 import type { Row } from './row.ts';
@@ -33,6 +34,7 @@ export const rows: readonly Row[] = [
   writeLatency,
   twinReported,
   hubFleet,
+  modules,
   idle,
   start,
   image,

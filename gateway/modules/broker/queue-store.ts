@@ -32,6 +32,12 @@ export function endpointNamed(name: string): Endpoint | undefined {
   return module !== undefined && input !== undefined ? { kind: 'input', module, input } : undefined;
 }
 
+/**
+ * Nobody waits for a removal, so it travels with the next message that comes, or by itself after this: half as many waits for the disk, for a few
+ * more messages that go out twice after a crash.
+ */
+const removalsWaitMs = 10;
+
 interface Pending {
   readonly done: () => void;
   readonly failed: (error: HubError) => void;
@@ -47,6 +53,8 @@ export class QueueStore implements AsyncDisposable {
   readonly #next: StatementSync;
   readonly #pending: Pending[] = [];
   #outgoing: Change[] = [];
+  #soon = false;
+  #timer: NodeJS.Timeout | undefined;
   #dead: HubError | undefined;
   #closed: () => void = () => {};
   /** Resolves with the cause when the thread broke and nothing can be stored any more. */
@@ -178,12 +186,20 @@ export class QueueStore implements AsyncDisposable {
     if (this.#dead) return Promise.reject(this.#dead);
     return new Promise((done, failed) => {
       this.#pending.push({ done, failed });
-      // What comes in one turn of the loop travels together.
-      if (this.#outgoing.push(change) === 1) queueMicrotask(() => this.#post());
+      this.#outgoing.push(change);
+      if (change.kind === 'remove') this.#timer ??= setTimeout(() => this.#post(), removalsWaitMs);
+      else if (!this.#soon) {
+        // What comes in one turn of the loop travels together.
+        this.#soon = true;
+        queueMicrotask(() => this.#post());
+      }
     });
   }
 
   #post(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#soon = false;
     if (this.#outgoing.length === 0 || this.#dead) return;
     const changes = this.#outgoing;
     this.#outgoing = [];
