@@ -279,6 +279,22 @@ describe('the twin of a module', () => {
     await expect(box.broker.invoke('stranger', { name: 'reset' })).rejects.toMatchObject({ status: 404 });
   });
 
+  test('is reported again with the next change when upstream refuses it', async () => {
+    const reports: object[] = [];
+    await using box = await openBox({
+      async onReported(_module, patch) {
+        reports.push(patch);
+        if (reports.length === 1) throw new GatewayError('too-large', 'the hub says no', { retry: 'never' });
+      },
+    });
+    await using filter = await box.module('filter');
+    filter.publish('$iothub/twin/PATCH/properties/reported/?$rid=1', '{"a":1}');
+    await expect.poll(() => reports).toEqual([{ a: 1 }]);
+    box.broker.upstreamConnected();
+    filter.publish('$iothub/twin/PATCH/properties/reported/?$rid=2', '{"b":2}');
+    await expect.poll(() => reports).toEqual([{ a: 1 }, { a: 1, b: 2 }]);
+  });
+
   test('made anew reports from the beginning', async () => {
     const reports: object[] = [];
     await using box = await openBox({ onReported: async (_module, patch) => void reports.push(patch) });

@@ -44,8 +44,8 @@ export interface BrokerOptions {
   /** A method that a module calls on the device itself. Absent: 404. */
   readonly onDeviceMethod?: (request: MethodRequest, caller: string, signal: AbortSignal) => Promise<MethodAnswer>;
   /**
-   * A merge patch of what a module reported since the last one that resolved. Resolves when upstream has it; called again, with back-off, after it
-   * rejects. One call at a time for each module. Absent: what modules report stays here.
+   * A merge patch of what a module reported since the last one that resolved. Resolves when upstream has it; called again after it rejects: with
+   * back-off, after a GatewayError `never` when the module reports something more. One call at a time for each module. Absent: what modules report stays here.
    */
   readonly onReported?: (moduleId: string, patch: TwinObject) => Promise<void>;
   /** Retries begin with this wait, milliseconds, and double up to a minute. Default 500. */

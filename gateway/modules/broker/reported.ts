@@ -1,4 +1,5 @@
 import type { HubLog } from '../../../hub/log.ts';
+import { GatewayError } from '../../../model/error.ts';
 import { diffPatch } from '../../../twin/patch.ts';
 import type { TwinObject } from '../../../twin/section.ts';
 import type { BrokerOptions } from './contract.ts';
@@ -52,16 +53,7 @@ export class ReportedSync implements Disposable {
     this.#running.add(moduleId);
     void this.#bring(moduleId).then(
       () => this.#ended(moduleId),
-      (error: Error) => {
-        this.#log.debug({ module: moduleId, reason: error.message, inMs: waitMs }, 'what a module reported waits for upstream');
-        this.#running.delete(moduleId);
-        if (this.#closed) return;
-        const retry = (): void => {
-          this.#timers.delete(moduleId);
-          this.changed(moduleId, Math.min(waitMs * 2, longestWaitMs));
-        };
-        this.#timers.set(moduleId, setTimeout(retry, waitMs));
-      },
+      (error: Error) => this.#failed(moduleId, error, waitMs),
     );
   }
 
@@ -94,5 +86,25 @@ export class ReportedSync implements Disposable {
   #ended(moduleId: string): void {
     this.#running.delete(moduleId);
     if (this.#again.delete(moduleId)) this.changed(moduleId);
+  }
+
+  #failed(moduleId: string, error: Error, waitMs: number): void {
+    if (error instanceof GatewayError && error.retry === 'never') {
+      this.#log.warn(
+        { module: moduleId, reason: error.message },
+        'upstream refuses what a module reported; it gets it with what the module reports next',
+      );
+      this.#ended(moduleId);
+      return;
+    }
+    this.#log.debug({ module: moduleId, reason: error.message, inMs: waitMs }, 'what a module reported waits for upstream');
+    this.#running.delete(moduleId);
+    this.#again.delete(moduleId);
+    if (this.#closed) return;
+    const retry = (): void => {
+      this.#timers.delete(moduleId);
+      this.changed(moduleId, Math.min(waitMs * 2, longestWaitMs));
+    };
+    this.#timers.set(moduleId, setTimeout(retry, waitMs));
   }
 }
