@@ -19,6 +19,8 @@ interface Made extends Container {
 export const changing = ['create', 'start', 'stop', 'remove', 'rename'] as const;
 export type Call = (typeof changing)[number] | 'container' | 'containers' | 'ensureNetwork' | 'events' | 'info' | 'logs';
 
+export type OnCall = (call: Call, when: 'before' | 'after') => void | Promise<void>;
+
 /** A machine with a container engine, in memory: it outlives agents and its own engine. */
 export class FakeBox {
   readonly containers = new Map<string, Made>();
@@ -26,8 +28,6 @@ export class FakeBox {
   readonly behaviours = new Map<string, Behaviour>();
   /** Each call so far: `create score.1234`. */
   readonly calls: string[] = [];
-  /** May throw or never resolve; `after` means that the call had its effect. */
-  onCall: (call: Call, when: 'before' | 'after') => void | Promise<void> = () => {};
   readonly #clock: ManualClock;
   #next = 1;
   #up = true;
@@ -74,19 +74,18 @@ export class FakeBox {
     return [...this.containers.values()].map(({ name, imageId, state }) => `${name} ${imageId} ${state}`).sort();
   }
 
-  open = async (): Promise<Engine> => {
-    if (!this.#up) throw absent();
-    return this.#connect();
-  };
+  open = async (): Promise<Engine> => this.connect();
 
-  #connect(): Engine {
+  /** `onCall` may throw or never resolve; `after` means that the call had its effect. */
+  connect(onCall: OnCall = () => {}): Engine {
+    if (!this.#up) throw absent();
     const call = async <T>(name: Call, detail: string, work: () => T): Promise<T> => {
       if (!this.#up) throw absent();
-      await this.onCall(name, 'before');
+      await onCall(name, 'before');
       if (!this.#up) throw absent();
       this.calls.push(`${name} ${detail}`.trim());
       const result = work();
-      await this.onCall(name, 'after');
+      await onCall(name, 'after');
       return result;
     };
     const unused = (): never => {
