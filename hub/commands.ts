@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { registerFleetCommands } from './commands/fleet-commands.ts';
 import { registerServiceCommands } from './commands/service-commands.ts';
 import { examples, onFolder } from './commands/shared.ts';
 import { parsePort, parseSize, parseSpan, parseTime } from './commands/values.ts';
@@ -45,6 +46,8 @@ export function registerHubCommands(program: Command): void {
   registerDeviceCommands(hub);
 
   registerServiceCommands(hub);
+
+  registerFleetCommands(hub);
 
   onFolder(hub.command('tail'))
     .description('Shows telemetry as it arrives, one line an event.')

@@ -25,16 +25,6 @@ export function registerServiceCommands(hub: Command): void {
 
   registerEnrollmentCommands(hub);
 
-  onFolder(hub.command('twin <id>'))
-    .description('Shows the twin of a device, or merges a patch into its tags and desired properties first. The hub must run.')
-    .option('--module <name>', 'of this module of the device')
-    .option('--patch <json>', 'JSON with tags and properties.desired; null removes a property', parseJson)
-    .addHelpText(
-      'after',
-      examples('dragoman hub twin gw-1', `dragoman hub twin gw-1 --patch '{"tags":{"site":"leeds"},"properties":{"desired":{"rate":5}}}'`),
-    )
-    .action(async (id, options, command) => (await import('./service.ts')).twin(id, options, command));
-
   onFolder(hub.command('method <id> <name> [payload]'))
     .description('Calls a direct method of a device and prints its answer. Exit code 1 when the device says no. The hub must run.')
     .option('--module <name>', 'of this module of the device')
@@ -92,7 +82,7 @@ function registerEnrollmentCommands(hub: Command): void {
     .action(async (id, options, command) => (await import('./enrollment.ts')).remove(id, options, command));
 }
 
-function parseJson(text: string): unknown {
+export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
@@ -100,7 +90,7 @@ function parseJson(text: string): unknown {
   }
 }
 
-function collectProperty(text: string, before: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
+export function collectProperty(text: string, before: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
   const equals = text.indexOf('=');
   if (equals < 1) throw new InvalidArgumentError('Write key=value.');
   return { ...before, [text.slice(0, equals)]: text.slice(equals + 1) };

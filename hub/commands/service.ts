@@ -7,15 +7,6 @@ interface OfModule {
   readonly module?: string;
 }
 
-export async function twin(id: string, options: OfModule & { readonly patch?: unknown }, command: Command): Promise<void> {
-  const path = `/twins/${pathOf(id, options)}`;
-  const found = await callHub(
-    folderOf(command),
-    options.patch === undefined ? { method: 'GET', path } : { method: 'PATCH', path, body: options.patch },
-  );
-  await print(JSON.stringify(found, undefined, 2));
-}
-
 export async function method(
   id: string,
   name: string,

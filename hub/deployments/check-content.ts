@@ -8,7 +8,7 @@ import type { ConfigurationContent, ContentProblem } from './contract.ts';
 type Keys = readonly (string | number)[];
 
 /** Images may begin with a variable of the gateway, which the hub does not know: any is taken for set. */
-const environment = new Proxy<Record<string, string>>({}, { get: () => 'registry' });
+export const environment = new Proxy<Record<string, string>>({}, { get: () => 'registry' });
 
 /** Everything that is wrong with a content, before it is taken; empty when it can be carried out. */
 export function checkContent(content: unknown): readonly ContentProblem[] {
