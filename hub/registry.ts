@@ -185,23 +185,6 @@ const selects = new WeakMap<DatabaseSync, StatementSync>();
 
 export const getDevice = getIdentity;
 
-/** The runtime of an edge device: modules that are there as long as it is one. */
-export const edgeModules: readonly string[] = ['$edgeAgent', '$edgeHub'];
-
-/** Makes a device an edge device, which deployments may be for. False when there is no such device. */
-export function makeEdge(db: DatabaseSync, deviceId: string): boolean {
-  return transaction(db, () => {
-    const made =
-      db.prepare('UPDATE identities SET edge = 1, etag = ? WHERE id = ? AND module_id IS NULL').run(freshEtag(), deviceId).changes > 0;
-    if (!made) return false;
-    for (const moduleId of edgeModules) {
-      const authentication = { type: 'sas', primaryKey: freshKey(), secondaryKey: freshKey() } as const;
-      insertIdentity(db, { deviceId, moduleId, authentication, managedBy: 'IotEdge' });
-    }
-    return true;
-  });
-}
-
 export function listDevices(db: DatabaseSync, { top = -1, after = '' }: { top?: number; after?: string } = {}): readonly Identity[] {
   return db.prepare('SELECT * FROM identities WHERE module_id IS NULL AND id > ? ORDER BY id LIMIT ?').all(after, top).map(toIdentity);
 }
