@@ -257,7 +257,7 @@ describe.skipIf(!rabbitmq.ok)(titled('against RabbitMQ 3', rabbitmq), () => {
       const ids = idsOf(await drain('frozen', 5));
       // Once from the socket of the lost connection, once more from the new one: at least once, never less.
       expect(ids).toEqual(['m-1', 'm-2', 'm-3', 'm-2', 'm-3']);
-    });
+    }, 60_000);
 
     // The last: the broker is gone after it.
     test('killed, what was under way is rejected and the reason told', async () => {

@@ -198,6 +198,34 @@ describe('twins as the configurations want them', () => {
     expect(imageOf(hub.core, 'same-1')).toBe('candyco/filter:1');
   });
 
+  test('a new deployment is a new version for the agent, also where only routes differ; it hears of that last', async () => {
+    await addEdge(hub.core, 'order-1', { site: 'order' });
+    const targetCondition = "tags.site = 'order'";
+    const twins = (limit: number) => ({ filter: { 'properties.desired': { limit } } });
+    await registry.addConfiguration({ id: 'order-1', content: manifest('1', { twins: twins(1) }), targetCondition, priority: 1 });
+    await settled();
+    const told: string[] = [];
+    using _listening = hub.core.twins.onChange(({ moduleId }) => told.push(String(moduleId)));
+    const routes = { more: 'FROM /messages/modules/filter/* INTO $upstream' };
+    await registry.addConfiguration({ id: 'order-2', content: manifest('1', { routes, twins: twins(2) }), targetCondition, priority: 2 });
+    await settled();
+    expect(told).toEqual(['filter', '$edgeHub', '$edgeAgent']);
+    expect(versionOf('order-1/$edgeAgent')).toBe(3);
+  });
+
+  test('a device for which it does not fit keeps what it has, and the log says so; others get it', async () => {
+    for (const n of [1, 2]) await addEdge(hub.core, `full-${n}`, { site: 'full' });
+    for (let n = 0; n < 48; n++) await hub.core.identities.create({ deviceId: 'full-1', moduleId: `own-${n}` });
+    const content = manifest('1', { twins: { filter: { 'properties.desired': { limit: 1 } } } });
+    await registry.addConfiguration({ id: 'full', content, targetCondition: "tags.site = 'full'", priority: 1 });
+    await settled();
+    expect(['full-1', 'full-2'].map((id) => imageOf(hub.core, id))).toEqual([undefined, 'candyco/filter:1']);
+    expect(hub.log.some((line) => line.includes('could not be written into twins') && line.includes('full-1'))).toBe(true);
+    await registry.removeModule('full-1', 'own-7');
+    await settled();
+    expect(imageOf(hub.core, 'full-1')).toBe('candyco/filter:1');
+  });
+
   test('parts of device twins: the stronger wins where they conflict, and the rest of the twin stays', async () => {
     await registry.create({ deviceId: 'chiller' });
     await registry.updateTwin('chiller', { tags: { kind: 'chiller' }, properties: { desired: { mine: 1 } } }, '*');

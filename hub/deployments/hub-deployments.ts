@@ -178,8 +178,8 @@ export class HubDeployments implements Deployments, Disposable {
     this.#reconciler.touchAll();
   }
 
-  #identityChanged({ kind, deviceId }: IdentityChange): void {
-    if (this.#all.size === 0 || kind === 'deleted') return;
+  #identityChanged({ kind, deviceId, moduleId }: IdentityChange): void {
+    if (this.#all.size === 0 || (kind === 'deleted' && moduleId === undefined)) return;
     this.#rollouts.touch();
     this.#reconciler.touch(deviceId);
   }
