@@ -39,7 +39,6 @@ const probes: Readonly<Record<string, () => Capability>> = {
   dockerd: () =>
     probe('dockerd', 'sh', ['-c', 'test "$(id -u)" = 0 && command -v dockerd && docker version'], 'no engine of its own: dockerd, root'),
   registry: () => has('registry', 'docker-registry'),
-  busybox: () => probe('busybox', 'sh', ['-c', '! ldd /bin/busybox'], 'busybox-static is not installed'),
   cc: () => has('cc', 'cc'),
   openssl: () => has('openssl', 'openssl'),
 };

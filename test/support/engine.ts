@@ -1,8 +1,9 @@
 import { execFile, spawnSync } from 'node:child_process';
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type Child, startChild } from './child.ts';
+import { makeImage } from './images.ts';
 import { freePort } from './ports.ts';
 import { tempFolder } from './temp.ts';
 
@@ -20,26 +21,17 @@ export const engineUrl = (): string => process.env.DOCKER_HOST || 'unix:///var/r
 
 export interface TestImage {
   readonly tag: string;
-  /** Dockerfile instructions: `CMD ["/bin/sh"]`, `HEALTHCHECK …`, `ENV A=1`. */
+  /** Dockerfile instructions: `HEALTHCHECK …`, `ENV A=1`. */
   readonly changes?: readonly string[];
   /** Makes the image another one. */
   readonly content?: string;
 }
 
-/** An image with nothing but busybox (`/bin/sh`, `/bin/sleep` …), made on the spot; 2 MB. Answers its id. */
-export async function makeImage(host: string | undefined, { tag, changes = [], content = '' }: TestImage): Promise<string> {
-  using scratch = tempFolder();
-  const root = join(scratch.path, 'root');
-  mkdirSync(join(root, 'bin'), { recursive: true });
-  for (const folder of ['tmp', 'etc', 'proc', 'sys', 'dev']) mkdirSync(join(root, folder));
-  copyFileSync('/bin/busybox', join(root, 'bin', 'busybox'));
-  for (const program of ['sh', 'sleep', 'echo', 'cat', 'true', 'false', 'ls', 'wget', 'nslookup', 'env', 'seq', 'kill'])
-    symlinkSync('busybox', join(root, 'bin', program));
-  writeFileSync(join(root, 'etc', 'content'), content);
-  await run('tar', ['-C', root, '-cf', join(scratch.path, 'root.tar'), '.']);
-  const usual = ['ENV PATH=/bin', 'CMD ["/bin/sh", "-c", "trap exit TERM; while true; do sleep 1 & wait $!; done"]'];
-  const options = [...usual, ...changes].flatMap((change) => ['--change', change]);
-  return await docker(host, 'import', ...options, join(scratch.path, 'root.tar'), tag);
+/** An image with a shell that waits for its end. Answers its id. */
+export async function makeShellImage(host: string | undefined, { tag, changes = [], content = '' }: TestImage): Promise<string> {
+  const cmd = ['sh', '-c', 'trap exit TERM; while true; do sleep 1 & wait $!; done'];
+  makeImage(tag, { programs: ['sh', 'sleep', 'cat', 'env', '/usr/bin/true', 'getent'], files: { '/etc/content': content }, cmd, changes, host });
+  return await docker(host, 'inspect', '--format', '{{.Id}}', tag);
 }
 
 export interface TestEngine extends AsyncDisposable {

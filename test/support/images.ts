@@ -13,10 +13,12 @@ export interface ImageParts {
   readonly cmd: readonly string[];
   /** More instructions of a Dockerfile: `USER 1000:1000`, `HEALTHCHECK …`. */
   readonly changes?: readonly string[];
+  /** DOCKER_HOST; undefined: as this process has it. */
+  readonly host?: string | undefined;
 }
 
 /** Makes an image on the spot, where no registry can be reached: a few programs of this machine in a root of their own. */
-export function makeImage(tag: string, { programs = [], files = {}, copies = {}, cmd, changes = [] }: ImageParts): void {
+export function makeImage(tag: string, { programs = [], files = {}, copies = {}, cmd, changes = [], host }: ImageParts): void {
   using folder = tempFolder();
   const root = folder.path;
   for (const name of ['bin', 'sbin', 'lib', 'lib64']) {
@@ -41,6 +43,7 @@ export function makeImage(tag: string, { programs = [], files = {}, copies = {},
   execFileSync('docker', ['import', ...instructions.flatMap((one) => ['--change', one]), '-', tag], {
     input: tar,
     stdio: ['pipe', 'ignore', 'pipe'],
+    env: { ...process.env, ...(host !== undefined && { DOCKER_HOST: host }) },
   });
 }
 
