@@ -1,6 +1,7 @@
 import type { GatewayError } from '../../model/error.ts';
 import { sameJson, type TwinObject } from '../../twin/section.ts';
 import type { Manifest, ManifestProblem, ModuleSpec, RunningModule } from '../contract.ts';
+import type { Engine } from '../engine/contract.ts';
 import { ownLabels } from '../engine/labels.ts';
 import { checkPolicy } from '../engine/policy.ts';
 import type { ReadyImage } from '../images/contract.ts';
@@ -11,6 +12,7 @@ import { EngineLink } from './engine-link.ts';
 import { Follow } from './follow.ts';
 import { defaultGate } from './health-gate.ts';
 import { LastWords } from './last-words.ts';
+import { AgentMethods } from './methods/methods.ts';
 import { ModuleSet } from './module-set.ts';
 import { type ModuleRecord, ModuleRecords } from './records.ts';
 import { reportedOf } from './reported.ts';
@@ -32,6 +34,8 @@ export class DeploymentAgent implements AsyncDisposable {
   readonly #link: EngineLink;
   readonly #modules: ModuleSet;
   readonly #follow: Follow;
+  /** The direct methods of `$edgeAgent`. */
+  readonly methods: AgentMethods;
   readonly #startedAt: string;
   /** What was answered last: a refused deployment is answered for and never followed. */
   #answer: { readonly version: number | undefined; readonly status: DeploymentStatus } | undefined;
@@ -60,16 +64,20 @@ export class DeploymentAgent implements AsyncDisposable {
       onAbsent: changed,
     });
     const shared = { link: this.#link, clock, log, audit, closing, changed };
+    const lastWords = new LastWords(options.folder);
     this.#modules = new ModuleSet(options.gateway, records, {
       ...options,
       ...shared,
       network: options.network ?? defaultNetwork,
       loggingOptions: () => this.manifest?.runtime.loggingOptions ?? '',
       records: new ModuleRecords(recordsOf(options.folder)),
-      lastWords: new LastWords(options.folder),
+      lastWords,
       gate: { ...defaultGate, ...options.gate },
       prepare: (spec) => this.#prepare(spec, closing),
     });
+    const engine = (): Engine => this.#link.engine();
+    const reported = (): TwinObject => this.reported();
+    this.methods = new AgentMethods({ ...options, ...shared, modules: this.#modules, lastWords, engine, reported });
     const prepare = (spec: ModuleSpec, signal: AbortSignal): Promise<ReadyImage> => this.#prepare(spec, signal);
     this.#follow = new Follow(deployment, { ...shared, modules: this.#modules, file, prepare, cleanUp: () => this.#cleanUp() });
   }
@@ -163,7 +171,7 @@ export class DeploymentAgent implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort();
     await this.#follow.close();
-    await this.#modules.idle();
+    await Promise.all([this.#modules.idle(), this.methods.idle()]);
     await this.#link[Symbol.asyncDispose]();
   }
 

@@ -127,6 +127,7 @@ export class ModuleRunner {
       this.#watch.reset();
       await this.#state.write({ ...this.#state.record, leaving: true });
       await this.#state.leave(engine);
+      await this.#parts.lastWords.forget(this.name);
     });
   }
 
@@ -206,6 +207,7 @@ export class ModuleRunner {
     }
     this.#watch.reset();
     state.failure = undefined;
+    await this.#parts.lastWords.forget(this.name);
     await this.#look(engine);
   }
 
