@@ -1,0 +1,135 @@
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { capability, titled } from '../../test/support/capabilities.ts';
+import { startChild } from '../../test/support/child.ts';
+import { docker, makeImage, startEngine, type TestEngine } from '../../test/support/engine.ts';
+import { tempFolder } from '../../test/support/temp.ts';
+import type { ModuleSpec } from '../contract.ts';
+import { openDocker } from '../engine/docker.ts';
+import { writeManifest } from '../manifest/write-manifest.ts';
+import type { DeploymentAgent } from './agent.ts';
+import { openReal } from './testing/real-agent.ts';
+import { manifestOf, spec } from './testing/rig.ts';
+
+const needed = [capability('dockerd'), capability('busybox')];
+const killed = join(import.meta.dirname, 'testing', 'killed-agent.ts');
+
+describe.skipIf(!needed.every(({ ok }) => ok))(titled('an agent on a real engine', ...needed), { timeout: 60_000 }, () => {
+  let peer: TestEngine;
+  let folder: ReturnType<typeof tempFolder>;
+
+  beforeAll(async () => {
+    peer = await startEngine();
+    const good = 'HEALTHCHECK --interval=1s --timeout=2s CMD ["true"]';
+    await makeImage(peer.host, { tag: 'candyco/score:1', content: '1', changes: [good] });
+    await makeImage(peer.host, { tag: 'candyco/score:2', content: '2', changes: [good] });
+    await makeImage(peer.host, {
+      tag: 'candyco/score:ill',
+      content: 'ill',
+      changes: ['HEALTHCHECK --interval=1s --retries=1 CMD ["false"]'],
+    });
+    await makeImage(peer.host, { tag: 'candyco/score:ends', content: 'ends', changes: ['CMD ["/bin/sh", "-c", "echo no model; exit 3"]'] });
+    await makeImage(peer.host, { tag: 'candyco/plain:1', content: 'plain' });
+  }, 120_000);
+  afterAll(async () => peer?.[Symbol.asyncDispose](), 60_000);
+
+  beforeEach(() => {
+    folder = tempFolder();
+  });
+  afterEach(async () => {
+    const ids = (await docker(peer.host, 'ps', '-aq')).split('\n').filter(Boolean);
+    if (ids.length > 0) await docker(peer.host, 'rm', '-f', ...ids);
+    folder[Symbol.dispose]();
+  });
+
+  const picture = async (): Promise<readonly string[]> =>
+    (await docker(peer.host, 'ps', '-a', '--format', '{{.Names}} {{.Label "dragoman.image"}} {{.State}}'))
+      .split('\n')
+      .filter(Boolean)
+      .sort();
+  const until = async (picked: readonly string[]): Promise<void> => {
+    await vi.waitFor(async () => expect(await picture()).toEqual(picked), { timeout: 30_000, interval: 100 });
+  };
+  const score = (tag: string, more: Partial<ModuleSpec> = {}): ModuleSpec => spec('score', { image: `candyco/score:${tag}`, ...more });
+  const plain = spec('plain', { createOptions: { StopTimeout: 1 } });
+  const open = (): Promise<DeploymentAgent> => openReal(folder.path, peer.host);
+
+  test('swaps a healthy one, takes an ill one and one that ends back, and keeps what the last one said', async () => {
+    await using agent = await open();
+    expect(await agent.apply(manifestOf(score('1'), plain), 1, 'hub')).toEqual({ code: 200, description: '' });
+    await until(['plain candyco/plain:1 running', 'score candyco/score:1 running']);
+    expect(await agent.apply(manifestOf(score('2'), plain), 2, 'hub')).toEqual({ code: 200, description: '' });
+    const swapped = ['plain candyco/plain:1 running', 'score candyco/score:2 running'];
+    expect(await picture()).toEqual(swapped);
+    expect((await agent.apply(manifestOf(score('ill'), plain), 3, 'hub')).description).toMatch(
+      /score:ill did not come up: its health check failed/,
+    );
+    expect(await picture()).toEqual(swapped);
+    expect((await agent.apply(manifestOf(score('ends'), plain), 4, 'hub')).description).toMatch(/exit code 3/);
+    expect(await picture()).toEqual(swapped);
+    const logs = await agent.methods.call('GetModuleLogs', { schemaVersion: '1.0', items: { id: 'score' } }, 'hub');
+    expect(JSON.stringify(logs.payload)).toContain('[a container that was taken back] no model');
+    const { modules } = agent.reported() as { modules: Record<string, { runtimeStatus: string; settings: { imageHash: string } }> };
+    expect(modules.score).toMatchObject({ runtimeStatus: 'running', settings: { imageHash: expect.stringMatching(/^sha256:/) } });
+  });
+
+  test('restarts one that is killed, and makes one again that was removed', async () => {
+    await using agent = await open();
+    await agent.apply(manifestOf(plain), 1, 'hub');
+    await docker(peer.host, 'kill', 'plain');
+    await vi.waitFor(() => expect(agent.reported()).toMatchObject({ modules: { plain: { restartCount: 1, runtimeStatus: 'running' } } }), {
+      timeout: 10_000,
+    });
+    await docker(peer.host, 'rm', '-f', 'plain');
+    await until(['plain candyco/plain:1 running']);
+  });
+
+  test('modules run on without it, and a second gateway on the same engine touches none of them', async () => {
+    {
+      await using agent = await open();
+      await agent.apply(manifestOf(plain), 1, 'hub');
+    }
+    using elsewhere = tempFolder();
+    await using other = await openReal(elsewhere.path, peer.host, { gateway: 'gw-other' });
+    expect(await other.apply(manifestOf(), 1, 'hub')).toEqual({ code: 200, description: '' });
+    expect(await picture()).toEqual(['plain candyco/plain:1 running']);
+  });
+
+  test.for([
+    { call: 1, moment: 'after', what: 'create' },
+    { call: 2, moment: 'before', what: 'stop' },
+    { call: 2, moment: 'after', what: 'stop' },
+    { call: 3, moment: 'after', what: 'start' },
+    { call: 4, moment: 'before', what: 'removing the old one' },
+    { call: 4, moment: 'after', what: 'removing the old one' },
+    { call: 5, moment: 'after', what: 'rename' },
+  ])('kill -9 of its process $moment $what ends with the new one, whole', async ({ call, moment }) => {
+    {
+      await using agent = await open();
+      await agent.apply(manifestOf(score('1')), 1, 'hub');
+    }
+    const manifest = JSON.stringify(writeManifest(manifestOf(score('2'))));
+    await using child = startChild(process.execPath, [killed, folder.path, peer.host, manifest, String(call), moment]);
+    expect(await child.exited, child.output()).toBe('SIGKILL');
+    // Without an agent: nothing or one of them runs, never both.
+    expect((await picture()).filter((line) => line.endsWith(' running')).length).toBeLessThan(2);
+    await using _agent = await open();
+    await until(['score candyco/score:2 running']);
+  });
+
+  test('kill -9 of the engine in the middle of a swap ends with the new one, whole', async () => {
+    await using agent = await open();
+    await agent.apply(manifestOf(score('1'), plain), 1, 'hub');
+    await using engine = await openDocker({ url: peer.host });
+    const applied = agent.apply(manifestOf(score('2'), plain), 2, 'hub');
+    for await (const { kind } of engine.events({}, AbortSignal.timeout(20_000))) if (kind === 'start') break;
+    await peer.kill();
+    expect(await applied).toMatchObject({ code: 500 });
+    expect(agent.running()).toMatchObject([{ runtimeStatus: 'unknown' }, { runtimeStatus: 'unknown' }]);
+    await peer.start();
+    await until(['plain candyco/plain:1 running', 'score candyco/score:2 running']);
+    await vi.waitFor(() => expect(agent.reported()).toMatchObject({ lastDesiredVersion: 2, lastDesiredStatus: { code: 200 } }), {
+      timeout: 20_000,
+    });
+  });
+});
