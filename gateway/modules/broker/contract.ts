@@ -48,6 +48,8 @@ export interface BrokerOptions {
    * back-off, after a GatewayError `never` when the module reports something more. One call at a time for each module. Absent: what modules report stays here.
    */
   readonly onReported?: (moduleId: string, patch: TwinObject) => Promise<void>;
+  /** What a module reports goes upstream so often at most, milliseconds. Default 1000. */
+  readonly reportEveryMs?: number;
   /** Retries begin with this wait, milliseconds, and double up to a minute. Default 500. */
   readonly retryMs?: number;
 }

@@ -24,6 +24,7 @@ export class ReportedSync implements Disposable {
   readonly #send: NonNullable<BrokerOptions['onReported']>;
   readonly #log: HubLog;
   readonly #retryMs: number;
+  readonly #paceMs: number;
   readonly #running = new Set<string>();
   readonly #again = new Set<string>();
   readonly #timers = new Map<string, NodeJS.Timeout>();
@@ -35,18 +36,21 @@ export class ReportedSync implements Disposable {
     readonly send: NonNullable<BrokerOptions['onReported']>;
     readonly log: HubLog;
     readonly retryMs: number;
+    /** Between two patches of one module. */
+    readonly paceMs: number;
   }) {
     this.#store = parts.store;
     this.#current = parts.current;
     this.#send = parts.send;
     this.#log = parts.log;
     this.#retryMs = parts.retryMs;
+    this.#paceMs = parts.paceMs;
   }
 
   /** The module reported something, or may have. */
   changed(moduleId: string, waitMs = this.#retryMs): void {
-    if (this.#closed || this.#timers.has(moduleId)) return;
-    if (this.#running.has(moduleId)) {
+    if (this.#closed) return;
+    if (this.#running.has(moduleId) || this.#timers.has(moduleId)) {
       this.#again.add(moduleId);
       return;
     }
@@ -63,6 +67,7 @@ export class ReportedSync implements Disposable {
     for (const [moduleId, timer] of waiting) {
       clearTimeout(timer);
       this.#timers.delete(moduleId);
+      this.#again.delete(moduleId);
       this.changed(moduleId);
     }
   }
@@ -85,7 +90,18 @@ export class ReportedSync implements Disposable {
 
   #ended(moduleId: string): void {
     this.#running.delete(moduleId);
-    if (this.#again.delete(moduleId)) this.changed(moduleId);
+    this.#later(moduleId, this.#paceMs, () => {
+      if (this.#again.delete(moduleId)) this.changed(moduleId);
+    });
+  }
+
+  #later(moduleId: string, waitMs: number, then: () => void): void {
+    if (this.#closed) return;
+    const go = (): void => {
+      this.#timers.delete(moduleId);
+      then();
+    };
+    this.#timers.set(moduleId, setTimeout(go, waitMs));
   }
 
   #failed(moduleId: string, error: Error, waitMs: number): void {
@@ -100,11 +116,6 @@ export class ReportedSync implements Disposable {
     this.#log.debug({ module: moduleId, reason: error.message, inMs: waitMs }, 'what a module reported waits for upstream');
     this.#running.delete(moduleId);
     this.#again.delete(moduleId);
-    if (this.#closed) return;
-    const retry = (): void => {
-      this.#timers.delete(moduleId);
-      this.changed(moduleId, Math.min(waitMs * 2, longestWaitMs));
-    };
-    this.#timers.set(moduleId, setTimeout(retry, waitMs));
+    this.#later(moduleId, waitMs, () => this.changed(moduleId, Math.min(waitMs * 2, longestWaitMs)));
   }
 }

@@ -97,6 +97,7 @@ export async function openBox(more: Partial<BrokerOptions> = {}): Promise<Box> {
     upstream: fakeUpstream(),
     log: silentLog,
     retryMs: 20,
+    reportEveryMs: 5,
     ...more,
   };
   let broker = await ModuleBroker.open(options);
