@@ -179,6 +179,20 @@ describe('messages', () => {
     expect(await receive(sink, 1)).toEqual(['new']);
   });
 
+  test('that expired while nobody was here are not delivered, those behind them are', async () => {
+    await using box = await openBox({ routes: routesOf({ route: toSink, timeToLiveSecs: 0.001 }) });
+    await using source = await box.module('source');
+    // More than go out at once.
+    for (let n = 0; n < 150; n++) await source.telemetry(`${n}`);
+    box.broker.setRoutes(routesOf(toSink));
+    await source.telemetry('new');
+    await box.restart();
+    await using sink = await box.module('sink');
+    await sink.subscribe(inputs('sink'), 1);
+    expect(await receive(sink, 1)).toEqual(['new']);
+    await expect.poll(() => box.broker.counters().queues).toMatchObject([{ expired: 150, waiting: 0, waitingBytes: 0 }]);
+  });
+
   test('are not acknowledged when there is no room, and taken again when there is', async () => {
     await using box = await openBox({ maxBytes: 2_000, routes: routesOf(toSink) });
     await using source = await box.module('source');

@@ -44,6 +44,7 @@ export class Delivery {
   #waitMs: number;
   #closed = false;
   #waitsForRoom = false;
+  #clearing = false;
   /** Expired, and not said yet. */
   #unsaid = 0;
   readonly #count = { waiting: 0, bytes: 0, delivered: 0, expired: 0, refused: 0 };
@@ -113,7 +114,7 @@ export class Delivery {
   }
 
   #pump(): void {
-    if (this.#parked || this.#dirty || this.#retry !== undefined || this.#closed) return;
+    if (this.#parked || this.#dirty || this.#clearing || this.#retry !== undefined || this.#closed) return;
     const { window, budget } = this.#parts.outlet;
     for (;;) {
       const messages = (this.#probing ? 1 : window) - this.#inFlight.size;
@@ -124,8 +125,21 @@ export class Delivery {
       }
       const next = this.#next({ messages, bytes: budget.room });
       if (next.length === 0) return;
-      for (const message of next) this.#send(message);
+      const expired = next.map((message) => this.#send(message)).filter((gone) => gone !== undefined);
+      if (expired.length > 0) {
+        this.#clear(expired);
+        return;
+      }
     }
+  }
+
+  /** Goes on when they are off the disk: a long queue that expired while this process was down must not stop everybody else. */
+  #clear(expired: readonly Promise<void>[]): void {
+    this.#clearing = true;
+    void Promise.all(expired).then(() => {
+      this.#clearing = false;
+      this.#pump();
+    });
   }
 
   #onceRoom(): void {
@@ -154,13 +168,11 @@ export class Delivery {
     return [];
   }
 
-  #send(waiting: Waiting): void {
+  /** Gives when it is off the disk where its time is over. */
+  #send(waiting: Waiting): Promise<void> | undefined {
     const { id, expiresMs, bytes, message } = waiting;
-    if (this.#leaving.has(id)) return;
-    if (expiresMs !== undefined && expiresMs <= Date.now()) {
-      void this.#lost(id, bytes, 'expired');
-      return;
-    }
+    if (this.#leaving.has(id)) return undefined;
+    if (expiresMs !== undefined && expiresMs <= Date.now()) return this.#lost(id, bytes, 'expired');
     const { outlet } = this.#parts;
     this.#inFlight.add(id);
     outlet.budget.take(bytes);
@@ -171,6 +183,7 @@ export class Delivery {
       // Last: whoever goes on now must know already what went wrong.
       outlet.budget.give(bytes);
     });
+    return undefined;
   }
 
   #settled({ id, bytes, message }: Waiting, outcome: Outcome, epoch: number): void {

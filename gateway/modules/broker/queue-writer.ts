@@ -9,7 +9,7 @@ const schema = `
   CREATE TABLE IF NOT EXISTS queue (
     id INTEGER PRIMARY KEY AUTOINCREMENT, endpoint TEXT NOT NULL, priority INTEGER NOT NULL, expires_ms INTEGER, size INTEGER NOT NULL,
     source TEXT NOT NULL, properties TEXT NOT NULL, system TEXT NOT NULL, body BLOB NOT NULL) STRICT;
-  CREATE INDEX IF NOT EXISTS queue_by_endpoint ON queue (endpoint, priority, id);
+  CREATE INDEX IF NOT EXISTS queue_by_endpoint ON queue (endpoint, priority, id, size);
   CREATE INDEX IF NOT EXISTS queue_by_expiry ON queue (expires_ms) WHERE expires_ms IS NOT NULL;
   CREATE TABLE IF NOT EXISTS losses (
     endpoint TEXT NOT NULL, why TEXT NOT NULL, messages INTEGER NOT NULL, first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL,
