@@ -1,0 +1,81 @@
+import { afterEach, expect, test } from 'vitest';
+import type { HubControl } from '../../../hub-client/contract.ts';
+import { GatewayError, NotConnectedError } from '../../../model/error.ts';
+import { mergePatch } from '../../../twin/patch.ts';
+import type { TwinObject } from '../../../twin/section.ts';
+import { listLog } from '../../twin/testing/support.ts';
+import { ReportedSide } from './reported-side.ts';
+
+/** The reported properties of one identity at a hub that does as it is told. */
+class Hub {
+  reported: TwinObject = { old: { kept: 1, gone: 2 } };
+  readonly patches: TwinObject[] = [];
+  /** What becomes of the next patch. */
+  fate: 'taken' | 'taken, answer lost' | 'lost' | 'refused' = 'taken';
+  readonly control = {
+    twin: async () => ({ desired: { $version: 1 }, reported: { ...this.reported, $version: 1 } }),
+    report: async (patch: TwinObject) => {
+      const { fate } = this;
+      this.fate = 'taken';
+      this.patches.push(patch);
+      if (fate === 'refused') throw new GatewayError('hub-twin-refused', 'too deep', { retry: 'never' });
+      if (fate !== 'lost') this.reported = mergePatch(this.reported, patch);
+      if (fate !== 'taken') throw new NotConnectedError('hub-no-answer', 'no answer', { retry: 'with-backoff' });
+      return 2;
+    },
+  } as unknown as HubControl;
+}
+
+let ended: AbortController;
+const opened = (hub: Hub) => {
+  ended = new AbortController();
+  const log = listLog();
+  const side = new ReportedSide({ name: '$edgeAgent', log, patchEveryMs: 1 });
+  return { side, log, attach: () => side.attach(hub.control, hub.reported, ended.signal) };
+};
+afterEach(() => ended.abort());
+
+test('what was reported before the hub was met goes there in its order; what the hub had beside it stays', async () => {
+  const hub = new Hub();
+  const { side, attach } = opened(hub);
+  side.report({ modules: { a: { exitCode: 1, restartCount: 1 } } });
+  side.report({ modules: { a: null }, old: { gone: null } });
+  side.report({ modules: { a: { restartCount: 0 } } });
+  side.report({ lastDesiredVersion: 3 });
+  attach();
+  await expect.poll(() => hub.reported).toEqual({ old: { kept: 1 }, modules: { a: { restartCount: 0 } }, lastDesiredVersion: 3 });
+  expect(hub.patches).toHaveLength(1);
+});
+
+test.for(['taken, answer lost', 'lost'] as const)('a patch that was %s leaves nothing behind', async (fate) => {
+  const hub = new Hub();
+  const { side, attach } = opened(hub);
+  attach();
+  hub.fate = fate;
+  side.report({ n: 1 });
+  await expect.poll(() => hub.patches).toHaveLength(1);
+  side.report({ n: 2, old: null });
+  await expect.poll(() => hub.reported, { timeout: 5_000 }).toEqual({ n: 2 });
+});
+
+test('over the next session goes what the last one did not bring', async () => {
+  const hub = new Hub();
+  const { side, attach } = opened(hub);
+  attach();
+  ended.abort();
+  side.report({ n: 1 });
+  side.report({ n: 2 });
+  ended = new AbortController();
+  side.attach(hub.control, hub.reported, ended.signal);
+  await expect.poll(() => hub.reported.n).toBe(2);
+  expect(hub.patches).toEqual([{ n: 2 }]);
+});
+
+test('a section that no hub takes is said once; the others arrive', async () => {
+  const hub = new Hub();
+  const { side, log, attach } = opened(hub);
+  attach();
+  side.report({ 'bad.key': 1, good: 1 });
+  await expect.poll(() => hub.reported.good).toBe(1);
+  expect(log.lines.map(({ level, section }) => ({ level, section }))).toEqual([{ level: 'warn', section: 'bad.key' }]);
+});
