@@ -242,6 +242,10 @@ describe('twins as the configurations want them', () => {
     await settled();
     expect(hub.core.twinStore.load('chiller').desired.properties).toEqual({ mine: 1, water: { t: 70, p: 4 }, sending: { rate: 5 } });
     expect(statusesOf(hub.core, 'chiller')).toEqual({ 'water-1': 'Targeted', 'water-2': 'Applied', rate: 'Applied' });
+    const version = versionOf('chiller');
+    await registry.updateTwin('chiller', { tags: { note: 'x' } }, '*');
+    await settled();
+    expect(versionOf('chiller')).toBe(version);
     expect((await registry.getConfiguration('water-2')).responseBody.systemMetrics.results).toEqual({ targetedCount: 1, appliedCount: 1 });
   });
 
