@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { capability, titled } from '../../test/support/capabilities.ts';
 import { startChild } from '../../test/support/child.ts';
-import { docker, makeImage, startEngine, type TestEngine } from '../../test/support/engine.ts';
+import { docker, makeShellImage, startEngine, type TestEngine } from '../../test/support/engine.ts';
 import { tempFolder } from '../../test/support/temp.ts';
 import type { ModuleSpec } from '../contract.ts';
 import { openDocker } from '../engine/docker.ts';
@@ -21,15 +21,19 @@ describe.skipIf(!needed.every(({ ok }) => ok))(titled('an agent on a real engine
   beforeAll(async () => {
     peer = await startEngine();
     const good = 'HEALTHCHECK --interval=1s --timeout=2s CMD ["true"]';
-    await makeImage(peer.host, { tag: 'candyco/score:1', content: '1', changes: [good] });
-    await makeImage(peer.host, { tag: 'candyco/score:2', content: '2', changes: [good] });
-    await makeImage(peer.host, {
+    await makeShellImage(peer.host, { tag: 'candyco/score:1', content: '1', changes: [good] });
+    await makeShellImage(peer.host, { tag: 'candyco/score:2', content: '2', changes: [good] });
+    await makeShellImage(peer.host, {
       tag: 'candyco/score:ill',
       content: 'ill',
       changes: ['HEALTHCHECK --interval=1s --retries=1 CMD ["false"]'],
     });
-    await makeImage(peer.host, { tag: 'candyco/score:ends', content: 'ends', changes: ['CMD ["/bin/sh", "-c", "echo no model; exit 3"]'] });
-    await makeImage(peer.host, { tag: 'candyco/plain:1', content: 'plain' });
+    await makeShellImage(peer.host, {
+      tag: 'candyco/score:ends',
+      content: 'ends',
+      changes: ['CMD ["/bin/sh", "-c", "echo no model; exit 3"]'],
+    });
+    await makeShellImage(peer.host, { tag: 'candyco/plain:1', content: 'plain' });
   }, 120_000);
   afterAll(async () => peer?.[Symbol.asyncDispose](), 60_000);
 

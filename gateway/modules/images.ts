@@ -1,23 +1,18 @@
 import type { OpenEngine } from '../../deployments/engine/contract.ts';
 import type { Images, RefusedImage } from '../../deployments/images/contract.ts';
-import type { GatewayConfig } from '../config.ts';
+import { openImages } from '../../deployments/images/images.ts';
+import { type GatewayConfig, inConfigFolder } from '../config.ts';
 import type { ModulesSettings } from './settings.ts';
+import { signersOf } from './settings-files.ts';
 
-export async function openImages(
-  _settings: ModulesSettings,
-  _config: GatewayConfig,
-  engine: OpenEngine,
-  _refused: (image: RefusedImage) => void,
+/** Where the images of modules come from, and which may run, as dragoman.yaml says. Rejects with `modules-file` or `image-signer`. */
+export async function imagesOf(
+  settings: ModulesSettings,
+  config: GatewayConfig,
+  parts: { readonly engine: OpenEngine; readonly data: string; readonly onRefused: (refused: RefusedImage) => void },
 ): Promise<Images> {
-  return {
-    check: async () => [],
-    cleanUp: async () => [],
-    async ensure(spec) {
-      await using open = await engine();
-      const known = await open.image(spec.image);
-      if (known) return { imageId: known.id, from: 'engine' };
-      await open.pull(spec.image, { credentials: undefined });
-      return { imageId: (await open.image(spec.image))!.id, from: 'registry' };
-    },
-  };
+  const { folder, signatures, digests } = settings.images;
+  const signers = await signersOf(settings, config);
+  const at = (path: string | undefined) => (path === undefined ? undefined : inConfigFolder(config, path));
+  return openImages({ ...parts, folder: at(folder), signatures: at(signatures), policy: { digests, signers } });
 }

@@ -24,7 +24,7 @@ import type { UpstreamSender } from './broker/contract.ts';
 import { readingsTap, writeHandler } from './built-in.ts';
 import type { DeploymentState, ModuleControl, ModulesState } from './contract.ts';
 import { DeploymentSource } from './deployment-source.ts';
-import { openImages } from './images.ts';
+import { imagesOf } from './images.ts';
 import { outboxSender } from './outbox-sender.ts';
 import type { ModulesSettings } from './settings.ts';
 import { engineAddress } from './settings-files.ts';
@@ -121,9 +121,10 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
     await this.#box.renewFiles();
     const address = await engineAddress(settings, config);
     const engine = (): Promise<Engine> => this.#openEngine(() => openDocker(address));
-    const images = await openImages(settings, config, engine, (refused) => this.#imageRefused(refused));
+    const agentFolder = join(folder, 'agent');
+    const images = await imagesOf(settings, config, { engine, data: agentFolder, onRefused: (refused) => this.#imageRefused(refused) });
     this.#agent = await DeploymentAgent.open({
-      folder: join(folder, 'agent'),
+      folder: agentFolder,
       gateway: config.gateway,
       engine,
       policy: settings.policy,
@@ -210,8 +211,7 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
   }
 
   async call(name: string, payload: unknown): Promise<{ status: number; payload: unknown }> {
-    void [name, payload];
-    return { status: 501, payload: null };
+    return this.#agent.methods.call(name, payload, 'command');
   }
 
   async #deploy(manifest: Manifest, desiredVersion: number | undefined, from: string, wanted?: object): Promise<void> {
@@ -298,8 +298,7 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
   }
 
   async #agentMethod({ name, payload }: MethodCall): Promise<MethodResult> {
-    void [name, payload];
-    return { status: 501, payload: null };
+    return this.#agent.methods.call(name, payload, 'hub');
   }
 
   async #moduleMethod(module: string, { name, payload }: MethodCall): Promise<MethodResult> {
