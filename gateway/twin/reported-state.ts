@@ -8,8 +8,8 @@ import { StagedTree } from './staged-tree.ts';
 export const answersSection = 'desired';
 /** Where it stands which sections are not as they were reported, and why. */
 export const refusedSection = 'refused';
-/** Kept free for these two: a summary that grew must not silence them. */
-const reserveBytes = 8 * 1024;
+/** Kept free for these two, unless said otherwise: a summary that grew must not silence them. */
+const usualReserveBytes = 8 * 1024;
 const isReserved = (section: string): boolean => section === answersSection || section === refusedSection;
 
 /** Why a section of the reported properties is not at the hub as it was reported. */
@@ -37,13 +37,16 @@ export class ReportedState {
   /** Sections as the hub would not have them; not sent again until they change. */
   readonly #unwelcome = new Map<string, unknown>();
   #oneByOne = false;
+  readonly #reserveBytes: number;
   readonly #onRefusal: (section: string, refusal: ReportRefusal | undefined) => void;
 
   constructor(
     start: { readonly acknowledged: TwinObject; readonly wanted: TwinObject },
     /** A section is refused, or no longer. */
     onRefusal: (section: string, refusal: ReportRefusal | undefined) => void,
+    reserveBytes = usualReserveBytes,
   ) {
+    this.#reserveBytes = reserveBytes;
     this.#known = start.acknowledged;
     this.#wanted = start.wanted;
     this.#staged = new StagedTree(start.wanted);
@@ -127,7 +130,7 @@ export class ReportedState {
       else others += bytes;
     }
     const limit = maxSectionBytes.reported;
-    const room = before + (isReserved(section) ? limit - others - reserved : limit - others - Math.max(reserveBytes, reserved));
+    const room = before + (isReserved(section) ? limit - others - reserved : limit - others - Math.max(this.#reserveBytes, reserved));
     if (size <= room) return undefined;
     return { code: 'too-large', path: section, message: `${section} has ${size} bytes; there is room for ${Math.max(room, 0)}` };
   }

@@ -48,26 +48,33 @@ describe('an IoT Edge device at its hub', () => {
     expect(box.upstream.state()).toMatchObject({ connected: true, deployment: { version: 3, hubVersion: 2 } });
   });
 
-  test('what the agent and the edge hub report is coalesced, and what was there is kept until it is removed', async () => {
+  test('what the agent and the edge hub report is coalesced; what is no longer in it goes at the hub, too', async () => {
     const reported = (moduleId: string) => edge.hub.core.twins.get({ deviceId: boxDevice, moduleId })!.properties.reported;
     const versionBefore = reported('$edgeAgent').$version as number;
-    for (let n = 1; n <= 50; n++)
-      box.upstream.reportAgent({ modules: { filter: { restartCount: n, exitCode: null } }, lastDesiredVersion: n });
+    const filter = (restartCount: number) => ({ modules: { filter: { restartCount } }, lastDesiredVersion: restartCount });
+    for (let n = 1; n <= 50; n++) box.upstream.reportAgent(filter(n));
     box.upstream.reportHub({ clients: { [`${boxDevice}/filter`]: { status: 'Connected' } } });
-    await expect
-      .poll(() => reported('$edgeAgent'), soon)
-      .toMatchObject({ modules: { filter: { restartCount: 50 } }, lastDesiredVersion: 50 });
+    await expect.poll(() => reported('$edgeAgent'), soon).toMatchObject(filter(50));
     expect((reported('$edgeAgent').$version as number) - versionBefore).toBeLessThanOrEqual(2);
     await expect.poll(() => reported('$edgeHub'), soon).toMatchObject({ clients: { [`${boxDevice}/filter`]: { status: 'Connected' } } });
-    box.upstream.reportAgent({ modules: { filter: null } });
-    await expect.poll(() => reported('$edgeAgent').modules, soon).toEqual({});
-    expect(reported('$edgeAgent').lastDesiredVersion).toBe(50);
+    box.upstream.reportAgent({ modules: {}, lastDesiredVersion: 51 });
+    await expect.poll(() => reported('$edgeAgent'), soon).toMatchObject({ lastDesiredVersion: 51 });
+    expect(reported('$edgeAgent').modules).toEqual({});
+  });
+
+  test('a whole device of fifty modules fits into what the agent reports', async () => {
+    const image = 'registry.plant.local:5000/line-1/filter@sha256:0000000000000000000000000000000000000000000000000000000000000000';
+    const module = { type: 'docker', status: 'running', runtimeStatus: 'running', settings: { image, createOptions: 'x'.repeat(300) } };
+    const modules = Object.fromEntries(Array.from({ length: 50 }, (_, n) => [`m-${n}`, module]));
+    box.upstream.reportAgent({ modules });
+    const { twins } = edge.hub.core;
+    await expect.poll(() => twins.get({ deviceId: boxDevice, moduleId: '$edgeAgent' })!.properties.reported.modules, soon).toEqual(modules);
   });
 
   test('the service SDK sets the twin of a module and calls its methods and those of the agent', async () => {
     const registry = Registry.fromConnectionString(serviceConnectionString(edge.folder, 'iothubowner', 'rest'));
     const client = Client.fromConnectionString(serviceConnectionString(edge.folder, 'service', 'rest'));
-    box.upstream.setModules(['filter']);
+    await box.run(['filter']);
     await expect.poll(() => box.told.desired.length, soon).toBe(1);
     await registry.updateModuleTwin(boxDevice, 'filter', { properties: { desired: { limit: 90 } } }, '*');
     await expect.poll(() => box.told.desired.at(-1), soon).toEqual({ module: 'filter', version: 2, properties: { limit: 90 } });
@@ -89,7 +96,7 @@ describe('an IoT Edge device at its hub', () => {
   });
 
   test('a message leaves as its module sent it, from its output, and the hub knows whose it is', async () => {
-    box.upstream.setModules(['filter', 'other']);
+    await box.run(['filter', 'other']);
     await expect.poll(() => box.told.connected.includes('other'), soon).toBe(true);
     await Promise.all(
       ['filter', 'other'].map((module) => box.upstream.sender.send(messageOf(module, `"from ${module}"`, { correlationId: 'c/1' }))),
@@ -119,6 +126,17 @@ describe('an IoT Edge device at its hub', () => {
     await expect(box.upstream.reportModule('other', {})).rejects.toMatchObject({ code: 'module-unknown' });
   });
 
+  test('a module that is deleted on this box while it is connected is not made again', async () => {
+    await box.run(['filter', 'gone']);
+    await expect.poll(() => box.upstream.state().links.gone, soon).toEqual({ connected: true });
+    await box.identities.remove('gone');
+    await expect.poll(() => box.upstream.state().links.gone?.connected, soon).toBe(false);
+    await box.upstream.sender.send(messageOf('gone', '"last"'));
+    await expect.poll(() => eventsOf(edge).some(({ properties }) => properties['dragoman-module'] === 'gone'), soon).toBe(true);
+    expect(edge.hub.core.identities.get({ deviceId: boxDevice, moduleId: 'gone' })).toBeUndefined();
+    box.upstream.setModules(['filter']);
+  });
+
   test('what no hub can take is refused for good, and the connection stays', async () => {
     const big = { ...messageOf('filter', ''), body: Buffer.alloc(box.upstream.sender.maxBodyBytes + 1) };
     await expect(box.upstream.sender.send(big)).rejects.toMatchObject({ code: 'message-too-large', retry: 'never' });
@@ -129,6 +147,6 @@ describe('an IoT Edge device at its hub', () => {
   });
 
   test('a healthy box is silent', () => {
-    expect(box.log.lines.filter(({ level, module }) => level !== 'debug' && module !== 'other')).toEqual([]);
+    expect(box.log.lines.filter(({ level, module }) => level !== 'debug' && module !== 'gone')).toEqual([]);
   });
 });

@@ -10,7 +10,7 @@ import type { TwinObject } from '../../../twin/section.ts';
 import { DeploymentPair, type UpstreamDeployment } from './deployment-pair.ts';
 import { DesiredMirror, type DesiredSection } from './desired-mirror.ts';
 import { Doorway } from './doorway.ts';
-import { IdentityLink, type LinkState } from './identity-link.ts';
+import { IdentityLink, type IdentityLinkOptions, type LinkState } from './identity-link.ts';
 import { IdentityRefresh } from './identity-refresh.ts';
 import { moduleLog } from './module-log.ts';
 import { borneMessage, ownMessage } from './module-message.ts';
@@ -97,17 +97,17 @@ export class EdgeUpstream implements AsyncDisposable {
     this.#hub = this.#runtimeLink(hubId, 'hub', onHubMethod);
   }
 
-  /** A merge patch of what `$edgeAgent` reports; coalesced, kept until the hub has it. */
-  reportAgent(patch: TwinObject): void {
-    this.#reported.agent.report(patch);
+  /** All that `$edgeAgent` reports; the hub gets the difference to what it has, coalesced. Until the first call it keeps what it has. */
+  reportAgent(reported: TwinObject): void {
+    this.#reported.agent.report(reported);
   }
 
   /** The same for `$edgeHub`. */
-  reportHub(patch: TwinObject): void {
-    this.#reported.hub.report(patch);
+  reportHub(reported: TwinObject): void {
+    this.#reported.hub.report(reported);
   }
 
-  /** The modules that there are now: connections are opened for those that came, closed for those that left. */
+  /** The modules that there are now: connections are opened for those that came, as soon as they have an identity, and closed for those that left. */
   setModules(names: Iterable<string>): void {
     if (this.#disposed) return;
     const wanted = new Set([...names].filter((name) => !name.startsWith('$')));
@@ -177,7 +177,7 @@ export class EdgeUpstream implements AsyncDisposable {
       reported: (properties, control) => reported.attach(control, properties, ended),
       log,
     });
-    return this.#link(name, true, (session, signal) => {
+    return this.#link({ name, first: true }, (session, signal) => {
       ended = signal;
       if (onMethod) session.control.onMethod(onMethod);
       signal.addEventListener('abort', () => this.#pair.setCurrent(half, false), { once: true });
@@ -195,7 +195,8 @@ export class EdgeUpstream implements AsyncDisposable {
         log.warn({ module: name, reason: (error as Error).message }, 'the desired properties of a module could not be taken, trying again'),
     );
     const mirror = new DesiredMirror({ give: (section) => desired.put(section), log });
-    const link = this.#link(name, false, (session, signal) => {
+    const ready = (): boolean => this.#options.identities.get(name) !== undefined;
+    const link = this.#link({ name, ready }, (session, signal) => {
       this.#borne.delete(name);
       session.control.onMethod((call) => onModuleMethod(name, call));
       void mirror.attach(session.control, signal);
@@ -204,13 +205,15 @@ export class EdgeUpstream implements AsyncDisposable {
     return { link, desired };
   }
 
-  #link(name: string, first: boolean, begin: (session: AzureSession, signal: AbortSignal) => void): IdentityLink {
+  #link(
+    who: Pick<IdentityLinkOptions, 'name' | 'first' | 'ready'>,
+    begin: (session: AzureSession, signal: AbortSignal) => void,
+  ): IdentityLink {
     const { log } = this.#options;
     return new IdentityLink({
-      name,
-      first,
+      ...who,
       doorway: this.#doorway,
-      connect: (signal) => this.#connect(name, signal),
+      connect: (signal) => this.#connect(who.name, signal),
       begin,
       // It may have been made anew there, with other keys.
       refused: ({ code }) => {
@@ -223,8 +226,9 @@ export class EdgeUpstream implements AsyncDisposable {
   async #connect(moduleId: string, signal: AbortSignal): Promise<AzureSession> {
     const { place, identities, log } = this.#options;
     const device = await place.device(signal);
-    signal.throwIfAborted();
-    const module = identities.get(moduleId) ?? (await identities.ensure(moduleId));
+    // Those of the modules are made by whoever runs them: a module that leaves just now must not be made again.
+    const module = identities.get(moduleId) ?? (isRuntime(moduleId) ? await identities.ensure(moduleId) : undefined);
+    if (!module) throw withoutIdentity(moduleId);
     if (module.deviceId !== device.deviceId) throw anotherDevice(module.deviceId, device.deviceId);
     const { connectAs } = await import('../../../hub-client/azure/client.ts');
     return connectAs({ ...device, moduleId, proof: keyProof(module.primaryKey) }, place.settings, moduleLog(log, moduleId), signal);
@@ -236,13 +240,13 @@ export class EdgeUpstream implements AsyncDisposable {
     if (own && !this.#isKeptOut(own)) return own.connected().forward(ownMessage(message));
     // Its module left, or cannot come in: what it said must not be lost, nor hold up the others.
     const session = this.#hub.connected();
-    this.#sayBorne(moduleId ?? '');
+    if (own) this.#sayBorne(own.name);
     return session.forward(borneMessage(message));
   }
 
-  /** The hub will not have it, or has never given it an identity, though it was asked. */
+  /** The hub will not have it, or it is no identity there (any more). */
   #isKeptOut(link: IdentityLink): boolean {
-    return link.isRefused || (link.hasFailed && this.#options.identities.get(link.name) === undefined);
+    return link.isRefused || (!isRuntime(link.name) && this.#options.identities.get(link.name) === undefined);
   }
 
   #sayBorne(moduleId: string): void {
@@ -257,6 +261,11 @@ export class EdgeUpstream implements AsyncDisposable {
 
 const unknownModule = (moduleId: string): GatewayError =>
   new GatewayError('module-unknown', `There is no module ${moduleId} on this box.`, { retry: 'after-fix' });
+
+const isRuntime = (moduleId: string): boolean => moduleId === agentId || moduleId === hubId;
+
+const withoutIdentity = (moduleId: string): NotConnectedError =>
+  new NotConnectedError('hub-module-offline', `Module ${moduleId} has no identity on this box yet.`, { retry: 'with-backoff' });
 
 const anotherDevice = (ours: string, now: string): NotConnectedError =>
   new NotConnectedError('hub-moved', `This box is device ${now} of its hub now; its modules have identities of ${ours}.`, {

@@ -18,6 +18,8 @@ export interface IdentityLinkOptions {
   readonly doorway: Doorway;
   /** Before those that are not. */
   readonly first?: boolean;
+  /** False: there is nothing to connect with yet; asked again twice a second. */
+  readonly ready?: () => boolean;
   /** Opens one session. */
   readonly connect: (signal: AbortSignal) => Promise<AzureSession>;
   /** A session is up; the signal aborts when it is over. Sets handlers, begins what there is to do. */
@@ -29,6 +31,7 @@ export interface IdentityLinkOptions {
 
 /** A session that lived so long proves that the hub means it; one that ends sooner is another failure. */
 const provenAfterMs = 5_000;
+const readyEveryMs = 500;
 
 /** The connection of one identity, again and again until it is stopped. */
 export class IdentityLink implements AsyncDisposable {
@@ -56,11 +59,6 @@ export class IdentityLink implements AsyncDisposable {
   /** Whether the hub, when it was asked last, would not have this identity. */
   get isRefused(): boolean {
     return this.#error instanceof GatewayError && this.#error.retry !== 'with-backoff';
-  }
-
-  /** The last attempt, or the last session, ended in an error. */
-  get hasFailed(): boolean {
-    return this.#error !== undefined;
   }
 
   /** The session; throws NotConnectedError, with the reason, when there is none. */
@@ -99,8 +97,13 @@ export class IdentityLink implements AsyncDisposable {
 
   async #run(): Promise<void> {
     const { signal } = this.#stop;
+    const { ready = () => true } = this.#options;
     while (!signal.aborted) {
       this.#again = new AbortController();
+      if (!ready()) {
+        await pause(readyEveryMs, AbortSignal.any([signal, this.#again.signal]));
+        continue;
+      }
       const sinceMs = performance.now();
       try {
         await this.#live(signal);

@@ -22,7 +22,7 @@ const linksUp = (box: Awaited<ReturnType<typeof openBox>>): number =>
 test('a key that was rolled and a module that was made anew at the hub come into use by themselves, and are told', async () => {
   const refreshed: Refreshed[] = [];
   const box = stack.use(await openBox(placeAt(edge), { onIdentities: (result) => void refreshed.push(result) }));
-  box.upstream.setModules(['filter', 'other']);
+  await box.run(['filter', 'other']);
   await expect.poll(() => linksUp(box), soon).toBe(4);
   const other = box.identities.get('other');
   const primaryKey = Buffer.alloc(32, 3).toString('base64');
@@ -41,7 +41,7 @@ test('a key that was rolled and a module that was made anew at the hub come into
 
 test('a module that the hub will not have holds up nobody: $edgeHub bears its messages, and they say whose they are', async () => {
   const box = stack.use(await openBox(placeAt(edge)));
-  box.upstream.setModules(['filter', 'other']);
+  await box.run(['filter', 'other']);
   await expect.poll(() => linksUp(box), soon).toBe(4);
   const x509Thumbprint = { primaryThumbprint: 'a'.repeat(40) };
   await edge.hub.core.identities.update({ ...name('filter'), authentication: { type: 'selfSigned', x509Thumbprint } });
@@ -74,12 +74,13 @@ test('a device that is no IoT Edge device says so, and works as soon as it is on
   await expect.poll(() => box.told.deployments.length, soon).toBe(1);
 }, 30_000);
 
-test('fifty modules and a hub that goes and comes: no storm, everybody is back, what changed meanwhile arrives whole', async () => {
-  const modules = Array.from({ length: 50 }, (_, n) => `m-${n}`).slice(0, 48);
+test('as many modules as a device may have, and a hub that goes and comes: no storm, everybody is back, what changed meanwhile arrives whole', async () => {
+  const modules = Array.from({ length: 48 }, (_, n) => `m-${n}`);
   const box = stack.use(await openBox(placeAt(edge)));
-  box.upstream.setModules(modules);
+  await box.run(modules);
   await expect.poll(() => linksUp(box), soon).toBe(modules.length + 2);
   await expect.poll(() => box.told.deployments.length, soon).toBe(1);
+  await expect.poll(() => box.told.desired.length, soon).toBe(modules.length);
   await edge.stop();
   await expect.poll(() => linksUp(box), soon).toBe(0);
 
@@ -107,6 +108,6 @@ test('fifty modules and a hub that goes and comes: no storm, everybody is back, 
   await expect
     .poll(() => box.told.deployments.slice(1), soon)
     .toEqual([{ agent: { at: 'return' }, hub: { at: 'return' }, version: 2, hubVersion: 2 }]);
-  expect(box.told.desired.at(-1)).toEqual({ module: 'm-7', version: 2, properties: { limit: 7 } });
+  await expect.poll(() => box.told.desired.slice(modules.length), soon).toEqual([{ module: 'm-7', version: 2, properties: { limit: 7 } }]);
   expect(box.log.lines.filter(({ level }) => level !== 'debug')).toEqual([]);
 }, 60_000);

@@ -35,15 +35,23 @@ const opened = (hub: Hub) => {
 };
 afterEach(() => ended.abort());
 
-test('what was reported before the hub was met goes there in its order; what the hub had beside it stays', async () => {
+test('what the hub has stays until the first report, which is all there is', async () => {
   const hub = new Hub();
   const { side, attach } = opened(hub);
-  side.report({ modules: { a: { exitCode: 1, restartCount: 1 } } });
-  side.report({ modules: { a: null }, old: { gone: null } });
-  side.report({ modules: { a: { restartCount: 0 } } });
-  side.report({ lastDesiredVersion: 3 });
   attach();
-  await expect.poll(() => hub.reported).toEqual({ old: { kept: 1 }, modules: { a: { restartCount: 0 } }, lastDesiredVersion: 3 });
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(hub.patches).toEqual([]);
+  side.report({ old: { kept: 1 }, n: 1 });
+  await expect.poll(() => hub.reported).toEqual({ old: { kept: 1 }, n: 1 });
+  expect(hub.patches).toEqual([{ old: { gone: null }, n: 1 }]);
+});
+
+test('what was reported before the hub was met is one patch', async () => {
+  const hub = new Hub();
+  const { side, attach } = opened(hub);
+  for (let n = 1; n <= 3; n++) side.report({ n, [`only${n}`]: true });
+  attach();
+  await expect.poll(() => hub.reported).toEqual({ n: 3, only3: true });
   expect(hub.patches).toHaveLength(1);
 });
 
@@ -54,7 +62,7 @@ test.for(['taken, answer lost', 'lost'] as const)('a patch that was %s leaves no
   hub.fate = fate;
   side.report({ n: 1 });
   await expect.poll(() => hub.patches).toHaveLength(1);
-  side.report({ n: 2, old: null });
+  side.report({ n: 2 });
   await expect.poll(() => hub.reported, { timeout: 5_000 }).toEqual({ n: 2 });
 });
 
@@ -68,7 +76,7 @@ test('over the next session goes what the last one did not bring', async () => {
   ended = new AbortController();
   side.attach(hub.control, hub.reported, ended.signal);
   await expect.poll(() => hub.reported.n).toBe(2);
-  expect(hub.patches).toEqual([{ n: 2 }]);
+  expect(hub.patches).toEqual([{ n: 2, old: null }]);
 });
 
 test('a section that no hub takes is said once; the others arrive', async () => {

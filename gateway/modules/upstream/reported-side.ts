@@ -1,14 +1,13 @@
 import type { Log } from '../../../adapters/contract.ts';
 import type { HubControl } from '../../../hub-client/contract.ts';
 import { backoff } from '../../../model/backoff.ts';
-import { mergePatch } from '../../../twin/patch.ts';
-import { isTwinObject, propertiesOf, type TwinObject } from '../../../twin/section.ts';
+import { diffPatch } from '../../../twin/patch.ts';
+import { propertiesOf, type TwinObject } from '../../../twin/section.ts';
 import { pause } from '../../pause.ts';
 import { type Clock, systemClock } from '../../pipeline.ts';
-import { ReportedState } from '../../twin/reported-state.ts';
+import { ReportedState, type ReportRefusal } from '../../twin/reported-state.ts';
 import { Reporter } from '../../twin/reporter.ts';
 
-const patchEveryMs = 1_000;
 const maxPatchBytes = 32 * 1024;
 
 export interface ReportedSideOptions {
@@ -21,44 +20,46 @@ export interface ReportedSideOptions {
 }
 
 /**
- * What one identity reports: merge patches, coalesced, one patch in a second at most; what a lost link left open goes again as the difference to what the
- * hub has. What the hub had before the first report stays there until it is reported anew or removed with null.
+ * What one identity reports, whole: the hub gets the difference to what it has, in one patch a second at most, and again what a lost link left open. What it
+ * has stays until the first report of this life.
  */
 export class ReportedSide implements Disposable {
-  readonly #options: ReportedSideOptions;
-  readonly #clock: Clock;
+  readonly #state: ReportedState;
+  readonly #reporter: Reporter;
   readonly #stop = new AbortController();
-  /** Patches before the hub was met for the first time; those without null are merged into one. */
-  #early: TwinObject[] | undefined = [];
-  #state: ReportedState | undefined;
-  #reporter: Reporter | undefined;
-  #control: HubControl | undefined;
+  /** Undefined before the first report. */
+  #whole: TwinObject | undefined;
+  /** The session that is up, and what its hub had. */
+  #hub: { readonly control: HubControl; readonly known: TwinObject } | undefined;
 
-  constructor(options: ReportedSideOptions) {
-    this.#options = options;
-    this.#clock = options.clock ?? systemClock;
+  constructor({ name: module, log, clock = systemClock, patchEveryMs = 1_000 }: ReportedSideOptions) {
+    const refused = (section: string, refusal: ReportRefusal | undefined): void => {
+      if (!refusal) return;
+      const { path, message: reason } = refusal;
+      log.warn({ module, section, path, reason }, 'a section cannot be reported; the hub keeps what it has of it');
+    };
+    this.#state = new ReportedState({ acknowledged: {}, wanted: {} }, refused, 0);
+    this.#reporter = new Reporter(this.#state, { patchEveryMs, maxPatchBytes }, clock, {
+      acknowledged: () => {},
+      uncertain: (control, error) => void this.#relearn(control, error),
+    });
   }
 
-  /** Returns at once. */
-  report(patch: TwinObject): void {
-    if (this.#state) {
-      this.#state.merge(patch);
-      this.#reporter?.kick();
-      return;
-    }
-    const early = this.#early!;
-    const last = early.at(-1);
-    if (last && !hasNull(last) && !hasNull(patch)) early[early.length - 1] = mergePatch(last, patch);
-    else early.push(patch);
+  /** All of it: what is not in it goes at the hub. Returns at once. */
+  report(whole: TwinObject): void {
+    const before = this.#whole;
+    this.#whole = whole;
+    this.#state.merge(diffPatch(before ?? {}, whole));
+    if (before) this.#reporter.kick();
+    else if (this.#hub) this.#reporter.open(this.#hub.control, this.#hub.known);
   }
 
   /** A session whose hub has this. */
   attach(control: HubControl, known: TwinObject, signal: AbortSignal): void {
     if (signal.aborted) return;
-    this.#control = control;
-    const reporter = this.#begin(known);
-    reporter.open(control, known);
-    signal.addEventListener('abort', () => this.#control === control && this.#detach(), { once: true });
+    this.#hub = { control, known };
+    if (this.#whole) this.#reporter.open(control, known);
+    signal.addEventListener('abort', () => this.#hub?.control === control && this.#detach(), { once: true });
   }
 
   [Symbol.dispose](): void {
@@ -66,38 +67,16 @@ export class ReportedSide implements Disposable {
     this.#detach();
   }
 
-  #begin(known: TwinObject): Reporter {
-    if (this.#reporter) return this.#reporter;
-    const { name: module, log } = this.#options;
-    const state = new ReportedState({ acknowledged: known, wanted: known }, (section, refusal) => {
-      if (refusal)
-        log.warn(
-          { module, section, path: refusal.path, reason: refusal.message },
-          'a section cannot be reported; the hub keeps what it has of it',
-        );
-    });
-    const settings = { patchEveryMs: this.#options.patchEveryMs ?? patchEveryMs, maxPatchBytes };
-    const reporter = new Reporter(state, settings, this.#clock, {
-      acknowledged: () => {},
-      uncertain: (control, error) => void this.#relearn(control, error),
-    });
-    for (const patch of this.#early ?? []) state.merge(patch);
-    this.#early = undefined;
-    this.#state = state;
-    this.#reporter = reporter;
-    return reporter;
-  }
-
   /** It is unknown whether the hub took the last patch. */
   async #relearn(control: HubControl, after: unknown): Promise<void> {
     const waits = backoff();
     let error = after;
-    while (this.#control === control) {
+    while (this.#hub?.control === control) {
       await pause(waits.next(error), this.#stop.signal);
-      if (this.#control !== control) return;
+      if (this.#hub?.control !== control) return;
       try {
         const { reported } = await control.twin();
-        if (this.#control === control) this.#reporter?.open(control, propertiesOf(reported));
+        if (this.#hub?.control === control) this.#reporter.open(control, propertiesOf(reported));
         return;
       } catch (again) {
         error = again;
@@ -106,10 +85,7 @@ export class ReportedSide implements Disposable {
   }
 
   #detach(): void {
-    this.#control = undefined;
-    this.#reporter?.close();
+    this.#hub = undefined;
+    this.#reporter.close();
   }
 }
-
-const hasNull = (value: unknown): boolean =>
-  value === null || (isTwinObject(value) && Object.values(value).some((inner) => inner === null || hasNull(inner)));

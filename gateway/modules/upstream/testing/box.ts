@@ -88,6 +88,11 @@ export async function openBox(place: EdgePlace, more: Partial<EdgeUpstreamOption
     registry,
     log,
     told,
+    /** As the agent does it: identities first, connections then. */
+    async run(modules: readonly string[]) {
+      for (const module of modules) await identities.ensure(module);
+      upstream.setModules(modules);
+    },
     async [Symbol.asyncDispose]() {
       await upstream[Symbol.asyncDispose]();
       registry[Symbol.dispose]();
