@@ -44,7 +44,7 @@ export function reportedHub({ deviceId, version, desiredVersion, status, clients
     lastDesiredStatus: { code: status.code, description: status.description },
     clients: Object.fromEntries(
       clients.map(({ moduleId, connected, sinceMs }) => [
-        `${deviceId}/${moduleId}`,
+        twinKey(`${deviceId}/${moduleId}`),
         {
           status: connected ? 'Connected' : 'Disconnected',
           ...(sinceMs !== undefined && {
@@ -55,3 +55,6 @@ export function reportedHub({ deviceId, version, desiredVersion, status, clients
     ),
   };
 }
+
+/** No twin takes these characters in a key; the edge hub of Azure writes them so. */
+const twinKey = (text: string): string => text.replaceAll('.', '%2E').replaceAll('$', '%24').replaceAll(' ', '%20');
