@@ -10,6 +10,7 @@ import { readManifest } from '../../deployments/manifest/read-manifest.ts';
 import { plan } from '../../deployments/plan/plan.ts';
 import { compileRoutes } from '../../deployments/routes/table.ts';
 import type { MethodAnswer } from '../../hub/core/contract.ts';
+import { RequestError } from '../../hub/core/request-error.ts';
 import { LogThrottle } from '../../hub/log.ts';
 import type { MethodCall, MethodResult } from '../../hub-client/contract.ts';
 import type { TwinObject } from '../../twin/section.ts';
@@ -302,7 +303,11 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
   }
 
   async #moduleMethod(module: string, { name, payload }: MethodCall): Promise<MethodResult> {
-    return this.#broker.invoke(module, { name, payload, responseTimeoutMs: 30_000 });
+    return this.#broker.invoke(module, { name, payload, responseTimeoutMs: 30_000 }).catch((error: unknown) => {
+      // A module that is away or silent is no failure of this gateway.
+      if (error instanceof RequestError) return { status: error.status, payload: { message: error.message } };
+      throw error;
+    });
   }
 
   /** A module that calls the device itself gets what a hub would get. */
