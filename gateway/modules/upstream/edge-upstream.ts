@@ -72,7 +72,7 @@ export class EdgeUpstream implements AsyncDisposable {
   readonly #refresh: IdentityRefresh;
   readonly #modules = new Map<string, ModuleUpstream>();
   readonly #leaving = new Set<Promise<void>>();
-  /** Modules whose messages `$edgeHub` bears now. */
+  /** Modules that the hub does not let in, and whose messages `$edgeHub` bears now: said once. */
   readonly #borne = new Set<string>();
   #given: { version: number; hubVersion: number } | undefined;
   #disposed = false;
@@ -240,7 +240,7 @@ export class EdgeUpstream implements AsyncDisposable {
     if (own && !this.#isKeptOut(own)) return own.connected().forward(ownMessage(message));
     // Its module left, or cannot come in: what it said must not be lost, nor hold up the others.
     const session = this.#hub.connected();
-    if (own) this.#sayBorne(own.name);
+    if (own?.isRefused) this.#sayBorne(own.name);
     return session.forward(borneMessage(message));
   }
 
@@ -254,7 +254,7 @@ export class EdgeUpstream implements AsyncDisposable {
     this.#borne.add(moduleId);
     this.#options.log.warn(
       { module: moduleId },
-      'a module has no way of its own to the hub; its messages go as those of $edgeHub, with its name in dragoman-module',
+      'the hub does not let a module in; its messages go as those of $edgeHub, with its name in dragoman-module',
     );
   }
 }
