@@ -93,14 +93,14 @@ class ModuleImages implements Images {
     await this.#allow(spec, candidate);
     const here = await firstOf(engine, image.digests);
     if (here) {
-      await this.#record.arrived(spec.image, here.id, image.digests, true);
+      await this.#record.arrived(spec.image, here.id, image.digests);
       return { imageId: here.id, from: 'engine' };
     }
-    await this.#record.expect(spec.image);
+    await this.#record.expect(spec.image, await idsOf(engine));
     await engine.load(image.file);
     const loaded = await firstOf(engine, image.digests);
     if (!loaded) throw changed(spec, image);
-    await this.#record.arrived(spec.image, loaded.id, image.digests, false);
+    await this.#record.arrived(spec.image, loaded.id, image.digests);
     return { imageId: loaded.id, from: 'folder' };
   }
 
@@ -116,9 +116,9 @@ class ModuleImages implements Images {
     here: EngineImage | undefined,
     searched: FolderSearch | undefined,
   ): Promise<ReadyImage> {
-    const before = new Set((await engine.images()).map(({ id }) => id));
+    const before = await idsOf(engine);
     const name = pullName(spec.image);
-    if (!here) await this.#record.expect(spec.image);
+    await this.#record.expect(spec.image, before);
     try {
       await engine.pull(name, {
         credentials: credentialsFor(spec.image, credentials),
@@ -133,12 +133,12 @@ class ModuleImages implements Images {
     }
     const pulled = await engine.image(name);
     if (!pulled) throw absent(spec, searched);
-    await this.#record.arrived(spec.image, pulled.id, [], before.has(pulled.id));
+    await this.#record.arrived(spec.image, pulled.id, []);
     try {
       await this.#allow(spec, { digests: this.#digestsOf(pulled) });
     } catch (error) {
       // What may not run need not lie there; what ran before is another image.
-      if (!before.has(pulled.id) && (await removeImage(engine, pulled.id, [name]))) await this.#record.forget(pulled.id);
+      if (!before.includes(pulled.id) && (await removeImage(engine, pulled.id, [name]))) await this.#record.forget(pulled.id);
       throw error;
     }
     return { imageId: pulled.id, from: 'registry' };
@@ -158,6 +158,8 @@ class ModuleImages implements Images {
 }
 
 const candidateOf = ({ digests, file }: FolderImage): Candidate => ({ digests, tar: file });
+
+const idsOf = async (engine: Engine): Promise<readonly string[]> => (await engine.images()).map(({ id }) => id);
 
 /** By id: which of its digests that is depends on the store of the engine. */
 async function firstOf(engine: Engine, digests: readonly string[]): Promise<EngineImage | undefined> {

@@ -30,7 +30,13 @@ export interface TestImage {
 /** An image with a shell that waits for its end. Answers its id. */
 export async function makeShellImage(host: string | undefined, { tag, changes = [], content = '' }: TestImage): Promise<string> {
   const cmd = ['sh', '-c', 'trap exit TERM; while true; do sleep 1 & wait $!; done'];
-  makeImage(tag, { programs: ['sh', 'sleep', 'cat', 'env', '/usr/bin/true', 'getent'], files: { '/etc/content': content }, cmd, changes, host });
+  makeImage(tag, {
+    programs: ['sh', 'sleep', 'cat', 'env', '/usr/bin/true', 'getent'],
+    files: { '/etc/content': content },
+    cmd,
+    changes,
+    host,
+  });
   return await docker(host, 'inspect', '--format', '{{.Id}}', tag);
 }
 
