@@ -50,9 +50,13 @@ export interface TestEngine extends AsyncDisposable {
   start(): Promise<void>;
 }
 
-/** An engine of this test's own, that may be killed; needs capability `dockerd`. */
-export async function startEngine(): Promise<TestEngine> {
+/** An engine of this test's own, that may be killed; needs capability `dockerd`. `diskMegabytes`: all the room that it has. */
+export async function startEngine({ diskMegabytes }: { readonly diskMegabytes?: number } = {}): Promise<TestEngine> {
   const folder = tempFolder();
+  if (diskMegabytes !== undefined) {
+    mkdirSync(join(folder.path, 'data'));
+    await run('mount', ['-t', 'tmpfs', '-o', `size=${diskMegabytes}m`, 'tmpfs', join(folder.path, 'data')]);
+  }
   const socket = join(folder.path, 'socket');
   // Rules of packets are the machine's and another engine's: left alone. Published ports work by its proxy.
   const options = ['--iptables=false', '--live-restore', '-H', `unix://${socket}`, '--pidfile', join(folder.path, 'pid')];
