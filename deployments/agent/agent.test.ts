@@ -1,3 +1,5 @@
+import { mkdirSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { tempFolder } from '../../test/support/temp.ts';
 import type { ModuleSpec } from '../contract.ts';
@@ -126,6 +128,22 @@ describe('a deployment', () => {
     box.behaviours.clear();
     await clock.pass(100_000);
     expect(rig.agent.reported()).toMatchObject({ lastDesiredStatus: { code: 200 }, modules: { score: { runtimeStatus: 'running' } } });
+  });
+
+  test('that cannot be written down is not begun, and is when there is room again', async () => {
+    await apply(spec('score'));
+    const file = join(folder.path, 'deployment.json');
+    renameSync(file, `${file}.kept`);
+    mkdirSync(join(file, 'full'), { recursive: true });
+    const before = box.calls.length;
+    const status = await applyVersion(2, spec('score', { image: 'candyco/score:2' }));
+    expect(status).toMatchObject({ code: 500, description: expect.stringContaining(`${folder.path} cannot be written`) });
+    expect(box.calls.length).toBe(before);
+    expect(rig.agent.reported()).toMatchObject({ lastDesiredVersion: 2, lastDesiredStatus: { code: 500 } });
+    rmSync(file, { recursive: true });
+    await clock.pass(40_000);
+    expect(rig.agent.reported()).toMatchObject({ lastDesiredVersion: 2, lastDesiredStatus: { code: 200 } });
+    expect(box.picture()).toEqual(['score candyco/score:2 running']);
   });
 
   test('gives way to a newer one', async () => {

@@ -37,8 +37,6 @@ export class DeploymentAgent implements AsyncDisposable {
   /** The direct methods of `$edgeAgent`. */
   readonly methods: AgentMethods;
   readonly #startedAt: string;
-  /** What was answered last: a refused deployment is answered for and never followed. */
-  #answer: { readonly version: number | undefined; readonly status: DeploymentStatus } | undefined;
   #told: TwinObject | undefined;
   #telling = false;
 
@@ -119,6 +117,7 @@ export class DeploymentAgent implements AsyncDisposable {
   /** For a deployment that could not be read: reported with 400, 412 or 417, and what runs runs on. */
   refuse(problems: readonly ManifestProblem[], desiredVersion: number | undefined, from: string): DeploymentStatus {
     const status = refusalOf(problems);
+    this.#follow.refuse({ version: desiredVersion, status });
     this.#conclude(desiredVersion, status, from);
     return status;
   }
@@ -149,8 +148,7 @@ export class DeploymentAgent implements AsyncDisposable {
 
   /** Reported properties of `$edgeAgent` as they are now. */
   reported(): TwinObject {
-    const deployment = this.#follow.deployment;
-    const { version, status } = this.#answer ?? deployment ?? { version: undefined, status: notYet };
+    const { version, status } = this.#follow.answer ?? { version: undefined, status: notYet };
     return reportedOf({
       version: this.#options.version,
       desiredVersion: version,
@@ -203,7 +201,6 @@ export class DeploymentAgent implements AsyncDisposable {
   #conclude(version: number | undefined, status: DeploymentStatus, from: string): void {
     const { log, audit } = this.#options;
     const refused = status.code >= 400 && status.code < 500;
-    this.#answer = refused ? { version, status } : undefined;
     const outcome = status.code === 200 ? 'done' : refused ? 'refused' : 'failed';
     audit({ action: 'deploy', target: 'deployment', from, outcome, ...(status.description !== '' && { reason: status.description }) });
     const fields = { version, code: status.code, ...(status.description !== '' && { reason: status.description }) };

@@ -23,7 +23,7 @@ export class EngineLink implements AsyncDisposable {
   readonly #closing = new AbortController();
   #engine: Engine | undefined;
   #info: EngineInfo | undefined;
-  #error: Error = new GatewayError('engine-absent', 'the container engine was not looked for yet', { retry: 'with-backoff' });
+  #error: Error = new GatewayError('engine-absent', 'the container engine has not answered yet', { retry: 'with-backoff' });
   #known = Promise.withResolvers<void>();
   #running: Promise<void> | undefined;
 

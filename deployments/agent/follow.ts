@@ -23,6 +23,8 @@ export interface FollowParts {
   readonly changed: () => void;
 }
 
+export type Answer = Pick<Deployment, 'version' | 'status'>;
+
 const again = { firstMs: 30_000, longestMs: 600_000 } as const;
 /** A deployment that brings the gateway down each time is left alone. */
 const mostBegun = 3;
@@ -32,6 +34,7 @@ export class Follow {
   readonly #parts: FollowParts;
   readonly #lane = new Lane();
   #deployment: Deployment | undefined;
+  #refused: Answer | undefined;
   #superseding = new AbortController();
   /** New ones of the last round that had nothing to go back to and were not good. */
   #unsettled: ReadonlySet<string> = new Set();
@@ -48,23 +51,39 @@ export class Follow {
     return this.#deployment;
   }
 
+  /** Of the last one that was asked for, whether it is followed or not; undefined before the first. */
+  get answer(): Answer | undefined {
+    return this.#refused ?? this.#deployment;
+  }
+
+  /** One that will not be followed is answered for. */
+  refuse(answer: Answer): void {
+    this.#refused = answer;
+  }
+
   /** Resolves when it is known how it went. */
-  async follow(manifest: Manifest, version: number | undefined, from: string): Promise<DeploymentStatus> {
+  follow(manifest: Manifest, version: number | undefined, from: string): Promise<DeploymentStatus> {
     const signal = this.#supersede();
-    return this.#lane.run(async () => {
-      if (signal.aborted) return { code: 406, description: superseded().message };
-      const begun: Deployment = { manifest, version, from, status: notYet, open: true, begun: 1 };
-      try {
-        // Before anything moves, so that a kill does not end half-way between two deployments.
-        await this.#parts.file.write(begun);
-      } catch (error) {
-        return statusOf(new Map([['deployment', error as GatewayError]]), manifest.modules.size);
-      }
-      this.#deployment = begun;
-      this.#unsettled = new Set();
-      this.#waitMs = again.firstMs;
-      return this.#carryOut(begun, signal);
-    });
+    return this.#lane.run(() => this.#begin({ manifest, version, from, status: notYet, open: true, begun: 1 }, signal));
+  }
+
+  async #begin(deployment: Deployment, signal: AbortSignal): Promise<DeploymentStatus> {
+    if (signal.aborted) return { code: 406, description: superseded().message };
+    const { manifest, version } = deployment;
+    try {
+      // Before anything moves, so that a kill does not end half-way between two deployments.
+      await this.#parts.file.write(deployment);
+    } catch (error) {
+      const status = statusOf(new Map([['deployment', error as GatewayError]]), manifest.modules.size);
+      this.#refused = { version, status };
+      this.#later(signal, () => this.#begin(deployment, signal));
+      return status;
+    }
+    this.#deployment = deployment;
+    this.#refused = undefined;
+    this.#unsettled = new Set();
+    this.#waitMs = again.firstMs;
+    return this.#carryOut(deployment, signal);
   }
 
   /** The engine is there again: what is open is carried out now, after what is under way. */
@@ -108,7 +127,11 @@ export class Follow {
       const passes = [...failures.values()].some(({ retry }) => retry === 'with-backoff');
       return await this.#conclude(deployment, statusOf(failures, manifest.modules.size), passes, signal);
     } catch (error) {
-      if (signal.aborted) return { code: 406, description: (error as Error).message };
+      if (signal.aborted) {
+        // An orderly end is no crash.
+        if (this.#parts.closing.aborted) await this.#parts.file.write({ ...deployment, begun: 0 }).catch(() => {});
+        return { code: 406, description: (error as Error).message };
+      }
       // No engine, or none any more.
       const status: DeploymentStatus = { code: 500, description: (error as Error).message };
       log.warn({ version, reason: status.description }, 'deployment not carried out yet');
@@ -119,29 +142,27 @@ export class Follow {
   }
 
   async #conclude(before: Deployment, status: DeploymentStatus, open: boolean, signal: AbortSignal): Promise<DeploymentStatus> {
-    const { file, log, cleanUp } = this.#parts;
+    const { file, link, log, cleanUp } = this.#parts;
     const deployment: Deployment = { ...before, status, open, begun: 0 };
     this.#deployment = deployment;
     await file.write(deployment).catch((error: Error) => {
       log.warn({ reason: error.message }, 'how the deployment went could not be written down; it is looked at again after a restart');
     });
-    if (open) this.#later(signal);
-    else await cleanUp();
+    if (!open) await cleanUp();
+    // Without an engine its return is what it waits for.
+    else if (link.present) this.#later(signal, async () => this.#carryOut(deployment, signal));
     return status;
   }
 
-  #later(newer: AbortSignal): void {
+  /** The next try, in place of one that was planned before. */
+  #later(newer: AbortSignal, work: () => Promise<unknown>): void {
     this.#timer.abort();
     this.#timer = new AbortController();
     const signal = AbortSignal.any([newer, this.#timer.signal]);
     const waitMs = this.#waitMs;
     this.#waitMs = Math.min(waitMs * 2, again.longestMs);
     void this.#parts.clock.sleep(waitMs, signal).then(() => {
-      // Without an engine its return is what it waits for.
-      if (signal.aborted || !this.#parts.link.present) return;
-      this.#inBackground(newer, async () => {
-        if (this.#deployment) await this.#carryOut(this.#deployment, newer);
-      });
+      if (!signal.aborted) this.#inBackground(newer, work);
     });
   }
 

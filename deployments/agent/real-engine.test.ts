@@ -101,12 +101,9 @@ describe.skipIf(!needed.every(({ ok }) => ok))(titled('an agent on a real engine
 
   test.for([
     { call: 1, moment: 'after', what: 'create' },
-    { call: 2, moment: 'before', what: 'stop' },
     { call: 2, moment: 'after', what: 'stop' },
     { call: 3, moment: 'after', what: 'start' },
-    { call: 4, moment: 'before', what: 'removing the old one' },
     { call: 4, moment: 'after', what: 'removing the old one' },
-    { call: 5, moment: 'after', what: 'rename' },
   ])('kill -9 of its process $moment $what ends with the new one, whole', async ({ call, moment }) => {
     {
       await using agent = await open();

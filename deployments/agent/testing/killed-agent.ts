@@ -8,21 +8,23 @@ const [folder, host, manifest, call, moment] = process.argv.slice(2);
 let count = 0;
 
 function deadly(engine: Engine): Engine {
-  return new Proxy(engine, {
-    get(target, name) {
-      const value = Reflect.get(target, name, target) as unknown;
-      if (typeof value !== 'function') return value;
-      if (!changing.includes(name as (typeof changing)[number])) return value.bind(target);
-      return async (...args: unknown[]) => {
-        const mine = ++count === Number(call);
-        if (mine && moment === 'before') process.kill(process.pid, 'SIGKILL');
-        const result = await (value as (...all: unknown[]) => Promise<unknown>).apply(target, args);
-        if (mine) process.kill(process.pid, 'SIGKILL');
-        return result;
-      };
-    },
-  });
+  const calls = engine as unknown as Record<string, Deadly>;
+  const passing = ['info', 'container', 'containers', 'logs', 'events', 'ensureNetwork'];
+  const wrapped: Record<string | symbol, unknown> = { at: engine.at, [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose]() };
+  for (const name of passing) wrapped[name] = (...args: unknown[]) => calls[name]!(...args);
+  for (const name of changing) {
+    wrapped[name] = async (...args: unknown[]) => {
+      const mine = ++count === Number(call);
+      if (mine && moment === 'before') process.kill(process.pid, 'SIGKILL');
+      const result = await calls[name]!(...args);
+      if (mine) process.kill(process.pid, 'SIGKILL');
+      return result;
+    };
+  }
+  return wrapped as unknown as Engine;
 }
+
+type Deadly = (...args: unknown[]) => Promise<unknown>;
 
 const agent = await openReal(folder!, host!, {}, deadly);
 const { code, description } = await agent.apply(readManifest(JSON.parse(manifest!)).manifest!, 2, 'hub');
