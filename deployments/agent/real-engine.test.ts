@@ -2,16 +2,16 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { capability, titled } from '../../test/support/capabilities.ts';
 import { startChild } from '../../test/support/child.ts';
-import { docker, makeShellImage, startEngine, type TestEngine } from '../../test/support/engine.ts';
+import { docker, makeShellImage, startEngine, startRegistry, type TestEngine } from '../../test/support/engine.ts';
 import { tempFolder } from '../../test/support/temp.ts';
-import type { ModuleSpec } from '../contract.ts';
+import type { Manifest, ModuleSpec } from '../contract.ts';
 import { openDocker } from '../engine/docker.ts';
 import { writeManifest } from '../manifest/write-manifest.ts';
 import type { DeploymentAgent } from './agent.ts';
 import { openReal } from './testing/real-agent.ts';
 import { manifestOf, spec } from './testing/rig.ts';
 
-const needed = [capability('dockerd'), capability('busybox')];
+const needed = [capability('dockerd')];
 const killed = join(import.meta.dirname, 'testing', 'killed-agent.ts');
 
 describe.skipIf(!needed.every(({ ok }) => ok))(titled('an agent on a real engine', ...needed), { timeout: 60_000 }, () => {
@@ -20,18 +20,13 @@ describe.skipIf(!needed.every(({ ok }) => ok))(titled('an agent on a real engine
 
   beforeAll(async () => {
     peer = await startEngine();
-    const good = 'HEALTHCHECK --interval=1s --timeout=2s CMD ["true"]';
+    const good = 'HEALTHCHECK --interval=1s --timeout=2s CMD ["sh", "-c", "exit 0"]';
     await makeShellImage(peer.host, { tag: 'candyco/score:1', content: '1', changes: [good] });
     await makeShellImage(peer.host, { tag: 'candyco/score:2', content: '2', changes: [good] });
     await makeShellImage(peer.host, {
       tag: 'candyco/score:ill',
       content: 'ill',
-      changes: ['HEALTHCHECK --interval=1s --retries=1 CMD ["false"]'],
-    });
-    await makeShellImage(peer.host, {
-      tag: 'candyco/score:ends',
-      content: 'ends',
-      changes: ['CMD ["/bin/sh", "-c", "echo no model; exit 3"]'],
+      changes: ['HEALTHCHECK --interval=1s --retries=1 CMD ["sh", "-c", "exit 1"]'],
     });
     await makeShellImage(peer.host, { tag: 'candyco/plain:1', content: 'plain' });
   }, 120_000);
@@ -69,13 +64,41 @@ describe.skipIf(!needed.every(({ ok }) => ok))(titled('an agent on a real engine
       /score:ill did not come up: its health check failed/,
     );
     expect(await picture()).toEqual(swapped);
-    expect((await agent.apply(manifestOf(score('ends'), plain), 4, 'hub')).description).toMatch(/exit code 3/);
+    const ends = score('1', { createOptions: { Cmd: ['sh', '-c', 'echo no model; exit 3'], Healthcheck: { Test: ['NONE'] } } });
+    expect((await agent.apply(manifestOf(ends, plain), 4, 'hub')).description).toMatch(/exit code 3/);
     expect(await picture()).toEqual(swapped);
     const logs = await agent.methods.call('GetModuleLogs', { schemaVersion: '1.0', items: { id: 'score' } }, 'hub');
     expect(JSON.stringify(logs.payload)).toContain('[a container that was taken back] no model');
     const { modules } = agent.reported() as { modules: Record<string, { runtimeStatus: string; settings: { imageHash: string } }> };
     expect(modules.score).toMatchObject({ runtimeStatus: 'running', settings: { imageHash: expect.stringMatching(/^sha256:/) } });
   });
+
+  const registry = capability('registry');
+  test.skipIf(!registry.ok)(
+    titled('brings an image from a registry that asks for a login, and takes the one it has when that is away', registry),
+    async () => {
+      await using shop = await startRegistry();
+      const image = `${shop.address}/candyco/plain:7`;
+      await shop.push(peer.host, 'candyco/plain:1', image);
+      await docker(peer.host, 'rmi', image);
+      const module = spec('plain', { image });
+      const credentials = { address: shop.address, username: shop.username, password: shop.password };
+      const manifest = (password: string, more: Partial<ModuleSpec> = {}): Manifest => {
+        const plainOne = manifestOf({ ...module, ...more });
+        return { ...plainOne, runtime: { ...plainOne.runtime, registryCredentials: new Map([['shop', { ...credentials, password }]]) } };
+      };
+      await using agent = await open();
+      const refused = await agent.apply(manifest('wrong'), 1, 'hub');
+      expect(refused).toMatchObject({ code: 500, description: expect.stringContaining('plain') });
+      expect(refused.description).not.toContain('wrong');
+      expect(await picture()).toEqual([]);
+      expect(await agent.apply(manifest(shop.password), 2, 'hub')).toEqual({ code: 200, description: '' });
+      await shop.stop();
+      expect(await agent.apply(manifest(shop.password, { env: { A: '1' } }), 3, 'hub')).toEqual({ code: 200, description: '' });
+      expect(await picture()).toEqual([`plain ${image} running`]);
+      expect(JSON.stringify(agent.reported())).not.toContain(shop.password);
+    },
+  );
 
   test('restarts one that is killed, and makes one again that was removed', async () => {
     await using agent = await open();

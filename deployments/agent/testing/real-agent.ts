@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ModuleSpec } from '../../contract.ts';
 import type { Engine } from '../../engine/contract.ts';
 import { openDocker } from '../../engine/docker.ts';
 import { ModulePolicy } from '../../engine/policy.ts';
-import type { Images } from '../../images/contract.ts';
+import { openImages } from '../../images/images.ts';
 import { DeploymentAgent } from '../agent.ts';
 import type { AgentClock, AgentOptions } from '../contract.ts';
 
@@ -14,33 +13,21 @@ export const hastyClock: AgentClock = {
   sleep: (ms, signal) => sleep(ms / 10, undefined, { signal }).catch(() => {}),
 };
 
-/** What the engine has, by name. */
-function imagesOf(host: string): Images {
-  return {
-    check: async () => [],
-    async ensure({ image }: ModuleSpec) {
-      await using engine = await openDocker({ url: host });
-      const found = await engine.image(image);
-      if (!found) throw new Error(`${image} is not here`);
-      return { imageId: found.id, from: 'engine' };
-    },
-    cleanUp: async () => [],
-  };
-}
-
 export const gateway = 'gw-real';
 
 /** An agent on a real engine. `wrap` may come between them. */
-export function openReal(
+export async function openReal(
   folder: string,
   host: string,
   more: Partial<AgentOptions> = {},
   wrap: (engine: Engine) => Engine = (engine) => engine,
 ): Promise<DeploymentAgent> {
+  const engine = (): Promise<Engine> => openDocker({ url: host });
+  const images = await openImages({ engine, data: folder, policy: {}, onRefused: () => {} });
   const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
   return DeploymentAgent.open({
-    ...{ folder, gateway, policy: ModulePolicy.parse({}), images: imagesOf(host), clock: hastyClock },
-    engine: async () => wrap(await openDocker({ url: host })),
+    ...{ folder, gateway, policy: ModulePolicy.parse({}), images, clock: hastyClock },
+    engine: async () => wrap(await engine()),
     environmentOf: async (module) => ({ env: { IOTEDGE_MODULEID: module }, binds: [] }),
     identities: { ensure: async () => {}, remove: async () => {} },
     ...{ log: silent, audit: () => {}, onReported: () => {} },
