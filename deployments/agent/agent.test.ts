@@ -89,6 +89,15 @@ describe('a deployment', () => {
     expect(rig.agent.running()).toMatchObject([{ name: 'job', runtimeStatus: 'stopped' }]);
   });
 
+  test('stops the old one before the new one starts: they may share a port', async () => {
+    const port = { HostConfig: { PortBindings: { '80/tcp': [{ HostPort: '8080' }] } } };
+    await apply(spec('score', { createOptions: port }));
+    const next = spec('score', { image: 'candyco/score:2', createOptions: port });
+    expect(await applyVersion(2, next)).toEqual({ code: 200, description: '' });
+    expect(box.picture()).toEqual(['score candyco/score:2 running']);
+    expect(box.calls.filter((call) => call.startsWith('stop '))).toEqual(['stop score']);
+  });
+
   test('moves a port from a module that goes to one that comes', async () => {
     const port = { HostConfig: { PortBindings: { '80/tcp': [{ HostPort: '8080' }] } } };
     await apply(spec('old', { createOptions: port }));
@@ -263,6 +272,36 @@ test('another agent on the same folder carries on, without a hub', async () => {
   expect(box.picture()).toEqual(['scale candyco/scale:1 running', 'score candyco/score:1 running']);
   expect(rig.agent.reported()).toMatchObject({ lastDesiredVersion: 1, lastDesiredStatus: { code: 200 } });
   expect([...rig.agent.manifest!.modules.keys()]).toEqual(['score', 'scale']);
+});
+
+describe('what the gateway gives a module', () => {
+  const reopen = async (more: Record<string, string>): Promise<void> => {
+    await rig[Symbol.asyncDispose]();
+    const environmentOf = async (module: string) => ({ env: { IOTEDGE_MODULEID: module, ...more }, binds: [] });
+    rig = await openRig(folder.path, box, clock, { environmentOf });
+    await clock.pass(10_000);
+  };
+
+  test('is renewed when it changed while the gateway was stopped, and nothing is touched when it did not', async () => {
+    await apply(spec('score'));
+    const { id } = box.named('score');
+    await reopen({});
+    expect(box.named('score').id).toBe(id);
+    await reopen({ IOTEDGE_GATEWAYHOSTNAME: 'renamed' });
+    expect(box.named('score').body.Env).toContain('IOTEDGE_GATEWAYHOSTNAME=renamed');
+    expect(box.picture()).toEqual(['score candyco/score:1 running']);
+  });
+
+  test('is renewed by hand, with what is deployed by then', async () => {
+    await apply(spec('score'));
+    const { id } = box.named('score');
+    await clock.until(rig.agent.remake(['score', 'nobody'], 'hub'));
+    expect(box.named('score').id).not.toBe(id);
+    const applied = rig.agent.apply(manifestOf(spec('score', { image: 'candyco/score:2' })), 2, 'hub');
+    const remade = rig.agent.remake(['score'], 'hub');
+    await clock.until(Promise.all([applied, remade]));
+    expect(box.picture()).toEqual(['score candyco/score:2 running']);
+  });
 });
 
 test('idle it asks the engine for one list a minute', async () => {

@@ -11,8 +11,10 @@ import { type Deployment, DeploymentFile } from './deployment-file.ts';
 import { EngineLink } from './engine-link.ts';
 import { Follow } from './follow.ts';
 import { defaultGate } from './health-gate.ts';
+import { eachAtMost } from './lane.ts';
 import { LastWords } from './last-words.ts';
 import { AgentMethods } from './methods/methods.ts';
+import type { ModuleRunner } from './module-runner.ts';
 import { ModuleSet } from './module-set.ts';
 import { type ModuleRecord, ModuleRecords } from './records.ts';
 import { reportedOf } from './reported.ts';
@@ -22,6 +24,8 @@ import { notYet, refusalOf } from './status.ts';
 const defaultNetwork = 'azure-iot-edge';
 /** An engine that takes its connection and says nothing is none. */
 const patienceMs = 30_000;
+/** Modules that are made anew side by side. */
+const mostAtOnce = 8;
 
 /**
  * Keeps the box as its deployment says: carries out what is new, and watches over what runs. Modules run on when it is closed, and while it is away;
@@ -56,7 +60,9 @@ export class DeploymentAgent implements AsyncDisposable {
       onLook: async (engine, first) => {
         await this.#modules.look(engine, first);
         changed();
-        if (first) this.#follow.resume();
+        if (!first) return;
+        this.#follow.resume();
+        void this.#remakeOld();
       },
       onEvent: (event) => this.#modules.onEvent(event),
       onAbsent: changed,
@@ -124,22 +130,8 @@ export class DeploymentAgent implements AsyncDisposable {
 
   /** Makes modules anew from what they are made from: their identity or their environment changed. Rejects with all that failed. */
   async remake(modules: readonly string[], from: string): Promise<void> {
-    const failures = await Promise.all(
-      modules.map(async (module) => {
-        try {
-          const runner = this.#modules.get(module);
-          const spec = runner?.view.spec;
-          if (runner && spec) await runner.swap(spec, await this.#prepare(spec, this.#closing.signal));
-          this.#options.audit({ action: 'replace', target: module, from, outcome: 'done', reason: 'its identity or environment changed' });
-          return undefined;
-        } catch (error) {
-          this.#options.audit({ action: 'replace', target: module, from, outcome: 'failed', reason: (error as Error).message });
-          return error;
-        }
-      }),
-    );
-    const errors = failures.filter((error) => error !== undefined);
-    if (errors.length > 0) throw new AggregateError(errors, errors.map((error) => (error as Error).message).join('; '));
+    const runners = modules.map((module) => this.#modules.get(module)).filter((runner) => runner !== undefined);
+    await this.#remakeAll(runners, from, (runner) => runner.remake());
   }
 
   running(): readonly RunningModule[] {
@@ -185,6 +177,30 @@ export class DeploymentAgent implements AsyncDisposable {
       await this.#cleanUp();
       return images.ensure(spec, { credentials, signal, onProgress });
     }
+  }
+
+  /** Settings of the gateway changed while it was stopped: modules would look for it under its old name. */
+  async #remakeOld(): Promise<void> {
+    const old: ModuleRunner[] = [];
+    for (const runner of this.#modules.all()) if (await runner.hasOldHost()) old.push(runner);
+    await this.#remakeAll(old, 'gateway', (runner) => runner.remake(true)).catch((error: Error) =>
+      this.#options.log.warn({ reason: error.message }, 'modules could not be made anew with what the gateway gives them now'),
+    );
+  }
+
+  async #remakeAll(runners: readonly ModuleRunner[], from: string, remake: (runner: ModuleRunner) => Promise<void>): Promise<void> {
+    const errors: Error[] = [];
+    await eachAtMost(runners, mostAtOnce, async (runner) => {
+      const act = { action: 'replace', target: runner.name, from };
+      try {
+        await remake(runner);
+        this.#options.audit({ ...act, outcome: 'done', reason: 'what the gateway gives it changed' });
+      } catch (error) {
+        errors.push(error as Error);
+        this.#options.audit({ ...act, outcome: 'failed', reason: (error as Error).message });
+      }
+    });
+    if (errors.length > 0) throw new AggregateError(errors, errors.map(({ message }) => message).join('; '));
   }
 
   async #cleanUp(): Promise<void> {

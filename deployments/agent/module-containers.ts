@@ -1,8 +1,9 @@
+import { createHash } from 'node:crypto';
 import { GatewayError } from '../../model/error.ts';
 import { containerBody } from '../engine/container-body.ts';
 import type { Container, Engine } from '../engine/contract.ts';
 import { containerName, labelNames, ownLabels } from '../engine/labels.ts';
-import type { AgentOptions } from './contract.ts';
+import type { AgentOptions, ModuleHost } from './contract.ts';
 import { attemptLabel, temporaryName } from './names.ts';
 import type { Incarnation } from './records.ts';
 
@@ -16,17 +17,30 @@ export interface ContainerParts extends Pick<AgentOptions, 'gateway' | 'policy' 
 export const containersOf = (engine: Engine, gateway: string, module: string): Promise<readonly Container[]> =>
   engine.containers({ ...ownLabels(gateway), [labelNames.module]: module });
 
+/** What a module gets from this box; its identity is there then. */
+export async function hostOf({ identities, environmentOf }: ContainerParts, module: string): Promise<ModuleHost> {
+  await identities.ensure(module);
+  return environmentOf(module);
+}
+
+/** Equal when a container need not be made anew for it. SHA-256, hex: there may be secrets in it. */
+export function hostHash({ env, binds, extraHosts = [] }: ModuleHost): string {
+  const sorted = Object.entries(env).sort(([a], [b]) => (a < b ? -1 : 1));
+  return createHash('sha256')
+    .update(JSON.stringify([sorted, binds, extraHosts]))
+    .digest('hex');
+}
+
 /** Makes the container of an incarnation, under a name that nobody has; not started. Its id. */
 export async function createContainer(
   parts: ContainerParts,
   engine: Engine,
   module: string,
   { attempt, spec, imageId }: Incarnation,
+  { env, binds, extraHosts = [] }: ModuleHost,
 ): Promise<string> {
   const { gateway, policy, network, loggingOptions } = parts;
   await refuseTakenName(engine, gateway, module);
-  await parts.identities.ensure(module);
-  const { env, binds, extraHosts = [] } = await parts.environmentOf(module);
   const unknownOptions = policy.allow.includes('unknown-options');
   const body = containerBody(spec, { gateway, imageId, network, env, binds, extraHosts, loggingOptions: loggingOptions(), unknownOptions });
   await engine.ensureNetwork(network);

@@ -8,6 +8,7 @@ import type { EngineLink } from './engine-link.ts';
 import { passGate } from './health-gate.ts';
 import { Lane } from './lane.ts';
 import type { LastWords } from './last-words.ts';
+import { hostHash } from './module-containers.ts';
 import { ModuleState, type StateParts } from './module-state.ts';
 import { attemptLabel } from './names.ts';
 import type { Incarnation, ModuleRecord, Refused } from './records.ts';
@@ -90,6 +91,20 @@ export class ModuleRunner {
    */
   swap(spec: ModuleSpec, image: ReadyImage, started: () => void = () => {}): Promise<void> {
     return this.#change((engine) => this.#swap(engine, spec, image, started));
+  }
+
+  /** Anew from what it is made from; with `onlyIfOld`, where this box would give it another environment by now. */
+  remake(onlyIfOld = false): Promise<void> {
+    return this.#change(async (engine) => {
+      const { current } = this.#state;
+      if (!current || (onlyIfOld && !(await this.#state.hasOldHost()))) return;
+      await this.#swap(engine, current.spec, await this.#parts.prepare(current.spec), () => {});
+    });
+  }
+
+  /** Resolves whether `remake(true)` would do anything. */
+  hasOldHost(): Promise<boolean> {
+    return this.#state.hasOldHost();
   }
 
   /** Takes over what changes nothing about the container: startupOrder. */
@@ -188,12 +203,13 @@ export class ModuleRunner {
     const state = this.#state;
     this.#watch.cancel();
     const { current } = state;
-    const next: Incarnation = { attempt: randomBytes(6).toString('hex'), spec, imageId };
+    const host = await state.host();
+    const next: Incarnation = { attempt: randomBytes(6).toString('hex'), spec, imageId, host: hostHash(host) };
     const ran = state.container?.state === 'running';
     await state.write({ ...(current && { current }), next, ...(ran && { ran }) });
     let id: string | undefined;
     try {
-      id = await state.create(engine, next);
+      id = await state.create(engine, next, host);
       await state.stopAll(engine, id);
       if (spec.status === 'running') {
         await engine.start(id);

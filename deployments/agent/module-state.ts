@@ -1,7 +1,8 @@
 import type { ModuleSpec } from '../contract.ts';
 import type { Container, Engine } from '../engine/contract.ts';
 import type { ReadyImage } from '../images/contract.ts';
-import { type ContainerParts, containersOf, createContainer, tidyContainers } from './module-containers.ts';
+import type { ModuleHost } from './contract.ts';
+import { type ContainerParts, containersOf, createContainer, hostHash, hostOf, tidyContainers } from './module-containers.ts';
 import type { Incarnation, ModuleRecord, ModuleRecords } from './records.ts';
 
 export interface StateParts extends ContainerParts {
@@ -62,8 +63,21 @@ export class ModuleState {
     this.#container = await tidyContainers(this.#parts, engine, this.module, this.current);
   }
 
-  create(engine: Engine, incarnation: Incarnation): Promise<string> {
-    return createContainer(this.#parts, engine, this.module, incarnation);
+  /** What this box gives it. Rejects where its identity is not to be had. */
+  host(): Promise<ModuleHost> {
+    return hostOf(this.#parts, this.module);
+  }
+
+  /** This box would give it something else than what its container was made with. Never rejects. */
+  async hasOldHost(): Promise<boolean> {
+    const made = this.current?.host;
+    if (made === undefined) return false;
+    const host = await this.#parts.environmentOf(this.module).catch(() => undefined);
+    return host !== undefined && hostHash(host) !== made;
+  }
+
+  create(engine: Engine, incarnation: Incarnation, host: ModuleHost): Promise<string> {
+    return createContainer(this.#parts, engine, this.module, incarnation, host);
   }
 
   /** Whatever of this module runs, except one: they may share ports and files with it. */
@@ -107,10 +121,13 @@ export class ModuleState {
     this.#record = { module: this.module };
   }
 
-  /** Under the same attempt: nothing has to be written, so this works with a full disk too. */
+  /** Under the same attempt: it works with a full disk too. */
   async #again(engine: Engine, current: Incarnation): Promise<string> {
     const { imageId } = await this.#parts.prepare(current.spec);
-    return this.create(engine, { ...current, imageId });
+    const host = await this.host();
+    const again = { ...current, imageId, host: hostHash(host) };
+    await this.writeIfPossible({ ...this.#record, current: again });
+    return this.create(engine, again, host);
   }
 }
 

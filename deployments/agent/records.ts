@@ -12,6 +12,8 @@ export interface Incarnation {
   readonly attempt: string;
   readonly spec: ModuleSpec;
   readonly imageId: string;
+  /** Of what this box gave it: a hash of environment and mounts. */
+  readonly host?: string;
 }
 
 /** A deployment that a module could not follow, so that the same one is not tried over and over. */
@@ -40,7 +42,7 @@ export interface ModuleRecord {
 const spec = z.custom<ModuleSpec>(
   (value) => typeof value === 'object' && value !== null && typeof (value as ModuleSpec).image === 'string',
 );
-const incarnation = z.object({ attempt: z.string().min(1), spec, imageId: z.string() });
+const incarnation = z.object({ attempt: z.string().min(1), spec, imageId: z.string(), host: z.string().optional() });
 const Stored = z.object({
   module: z.string().min(1),
   current: incarnation.optional(),
