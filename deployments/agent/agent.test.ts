@@ -1,8 +1,9 @@
-import { mkdirSync, renameSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { tempFolder } from '../../test/support/temp.ts';
 import type { ModuleSpec } from '../contract.ts';
+import { writeManifest } from '../manifest/write-manifest.ts';
 import { FakeBox, refused } from './testing/fake-box.ts';
 import { ManualClock } from './testing/manual-clock.ts';
 import { manifestOf, openRig, type Rig, spec } from './testing/rig.ts';
@@ -96,6 +97,24 @@ describe('a deployment', () => {
     expect(await applyVersion(2, next)).toEqual({ code: 200, description: '' });
     expect(box.picture()).toEqual(['score candyco/score:2 running']);
     expect(box.calls.filter((call) => call.startsWith('stop '))).toEqual(['stop score']);
+  });
+
+  test('that wants a module whose removal was not finished has it', async () => {
+    await rig[Symbol.asyncDispose]();
+    let stuck = true;
+    const remove = async (): Promise<void> => {
+      if (stuck) throw new Error('not now');
+    };
+    rig = await openRig(folder.path, box, clock, { identities: { ensure: async () => {}, remove } });
+    await apply(spec('score'));
+    expect(await applyVersion(2)).toMatchObject({ code: 500, description: expect.stringContaining('not now') });
+    expect(await applyVersion(3, spec('score'))).toEqual({ code: 200, description: '' });
+    await clock.pass(120_000);
+    expect(box.picture()).toEqual(['score candyco/score:1 running']);
+    await applyVersion(4);
+    stuck = false;
+    await clock.pass(120_000);
+    expect(rig.agent.reported()).toMatchObject({ lastDesiredStatus: { code: 200 }, modules: {} });
   });
 
   test('moves a port from a module that goes to one that comes', async () => {
@@ -273,6 +292,38 @@ test('another agent on the same folder carries on, without a hub', async () => {
   expect(rig.agent.reported()).toMatchObject({ lastDesiredVersion: 1, lastDesiredStatus: { code: 200 } });
   expect([...rig.agent.manifest!.modules.keys()]).toEqual(['score', 'scale']);
 });
+
+test('a deployment that ended the gateway three times is left alone, and modules run on', async () => {
+  await apply(spec('score'));
+  await rig[Symbol.asyncDispose]();
+  const file = join(folder.path, 'deployment.json');
+  const stored = JSON.parse(readFileSync(file, 'utf8'));
+  const manifest = writeManifest(manifestOf(spec('score', { image: 'candyco/score:2' })));
+  writeFileSync(file, JSON.stringify({ ...stored, manifest, version: 2, open: true, begun: 3 }));
+  rig = await openRig(folder.path, box, clock);
+  await clock.pass(1_000);
+  expect(box.picture()).toEqual(['score candyco/score:1 running']);
+  expect(rig.agent.reported()).toMatchObject({
+    lastDesiredVersion: 2,
+    lastDesiredStatus: { code: 500, description: expect.stringContaining('ended 3 times') },
+  });
+});
+
+test.for(['', '{"module":', '{}'])(
+  'a record that has %j costs nothing that runs, and the next deployment makes the module anew',
+  async (text) => {
+    await apply(spec('score'), spec('scale'));
+    await rig[Symbol.asyncDispose]();
+    writeFileSync(join(folder.path, 'modules', 'score.json'), text);
+    const { id } = box.named('score');
+    rig = await openRig(folder.path, box, clock);
+    await clock.pass(1_000);
+    expect(box.named('score').id).toBe(id);
+    expect(await applyVersion(2, spec('score'), spec('scale'))).toEqual({ code: 200, description: '' });
+    expect(box.named('score').id).not.toBe(id);
+    expect(box.picture()).toEqual(['scale candyco/scale:1 running', 'score candyco/score:1 running']);
+  },
+);
 
 describe('what the gateway gives a module', () => {
   const reopen = async (more: Record<string, string>): Promise<void> => {

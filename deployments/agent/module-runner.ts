@@ -66,7 +66,8 @@ export class ModuleRunner {
 
   get running(): RunningModule {
     const { spec, imageId, runtimeStatus: status } = this.view;
-    return { name: this.name, spec, imageId, runtimeStatus: status };
+    // One whose removal is not finished is none that could be kept.
+    return { name: this.name, spec: this.#state.record.leaving ? undefined : spec, imageId, runtimeStatus: status };
   }
 
   /** There is something of it, on disk or on the engine; otherwise nobody needs this object. */
