@@ -174,6 +174,16 @@ describe('a deployment', () => {
     expect(box.picture()).toEqual(['score candyco/score:2 running']);
   });
 
+  test('is reported when it is known how it went, and not before', async () => {
+    await apply(spec('score'));
+    const applied = rig.agent.apply(manifestOf(spec('score', { image: 'candyco/score:2' })), 2, 'hub');
+    await clock.pass(500);
+    expect(box.picture()).toHaveLength(2);
+    expect(rig.agent.reported()).toMatchObject({ lastDesiredVersion: 1, lastDesiredStatus: { code: 200 } });
+    await clock.until(applied);
+    expect(rig.agent.reported()).toMatchObject({ lastDesiredVersion: 2, lastDesiredStatus: { code: 200 } });
+  });
+
   test('gives way to a newer one', async () => {
     const first = rig.agent.apply(manifestOf(spec('one')), 1, 'hub');
     const second = rig.agent.apply(manifestOf(spec('other')), 2, 'hub');
@@ -299,7 +309,10 @@ test('a deployment that ended the gateway three times is left alone, and modules
   const file = join(folder.path, 'deployment.json');
   const stored = JSON.parse(readFileSync(file, 'utf8'));
   const manifest = writeManifest(manifestOf(spec('score', { image: 'candyco/score:2' })));
-  writeFileSync(file, JSON.stringify({ ...stored, manifest, version: 2, open: true, begun: 3 }));
+  writeFileSync(
+    file,
+    JSON.stringify({ ...stored, manifest, version: 2, before: { version: 1, status: stored.status }, open: true, begun: 3 }),
+  );
   rig = await openRig(folder.path, box, clock);
   await clock.pass(1_000);
   expect(box.picture()).toEqual(['score candyco/score:1 running']);

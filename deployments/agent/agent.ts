@@ -18,7 +18,7 @@ import type { ModuleRunner } from './module-runner.ts';
 import { ModuleSet } from './module-set.ts';
 import { type ModuleRecord, ModuleRecords } from './records.ts';
 import { reportedOf } from './reported.ts';
-import { notYet, refusalOf } from './status.ts';
+import { noneYet, refusalOf } from './status.ts';
 
 /** Of IoT Edge, so that options which name it mean ours. */
 const defaultNetwork = 'azure-iot-edge';
@@ -140,7 +140,7 @@ export class DeploymentAgent implements AsyncDisposable {
 
   /** Reported properties of `$edgeAgent` as they are now. */
   reported(): TwinObject {
-    const { version, status } = this.#follow.answer ?? { version: undefined, status: notYet };
+    const { version, status } = this.#follow.answer ?? { version: undefined, status: noneYet };
     return reportedOf({
       version: this.#options.version,
       desiredVersion: version,

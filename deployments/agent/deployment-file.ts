@@ -6,6 +6,12 @@ import { writeManifest } from '../manifest/write-manifest.ts';
 import type { AgentLog, DeploymentStatus } from './contract.ts';
 import { diskError } from './records.ts';
 
+/** What is reported of a deployment. */
+export interface Answer {
+  readonly version: number | undefined;
+  readonly status: DeploymentStatus;
+}
+
 /** The deployment that this box follows, or is about to. */
 export interface Deployment {
   readonly manifest: Manifest;
@@ -13,18 +19,24 @@ export interface Deployment {
   readonly version: number | undefined;
   /** Who sent it: `hub`, `command`, … */
   readonly from: string;
-  readonly status: DeploymentStatus;
+  /** Undefined: not known yet; until then what is reported is `before`. */
+  readonly status?: DeploymentStatus;
+  /** How the one before it went. */
+  readonly before?: Answer;
   /** Not carried out yet, or in parts only for a reason that passes: it is tried again. */
   readonly open: boolean;
   /** How often carrying it out began and never came to an end. */
   readonly begun: number;
 }
 
+const version = z.number().optional();
+const status = z.object({ code: z.literal([200, 400, 406, 412, 417, 500]), description: z.string() });
 const Stored = z.object({
   manifest: z.unknown(),
-  version: z.number().optional(),
+  version,
   from: z.string(),
-  status: z.object({ code: z.literal([200, 400, 406, 412, 417, 500]), description: z.string() }),
+  status: status.optional(),
+  before: z.object({ version, status }).optional(),
   open: z.boolean(),
   begun: z.number(),
 });
@@ -48,9 +60,9 @@ export class DeploymentFile {
     const text = await this.#store.read(fileName);
     if (text === undefined) return undefined;
     try {
-      const { manifest: written, version, ...rest } = Stored.parse(JSON.parse(text));
+      const { manifest: written, ...rest } = Stored.parse(JSON.parse(text));
       const { manifest, problems } = readManifest(written);
-      if (manifest) return { manifest, version, ...rest };
+      if (manifest) return { manifest, ...rest } as Deployment;
       this.#log.warn({ problems: problems.length }, 'the last deployment on disk is not valid any more');
     } catch {
       // What is wrong would quote the file, and it has passwords.

@@ -3,11 +3,11 @@ import type { Manifest, ModuleSpec } from '../contract.ts';
 import type { ReadyImage } from '../images/contract.ts';
 import { carryOut, superseded } from './carry-out.ts';
 import type { AgentAct, AgentClock, AgentLog, DeploymentStatus } from './contract.ts';
-import type { Deployment, DeploymentFile } from './deployment-file.ts';
+import type { Answer, Deployment, DeploymentFile } from './deployment-file.ts';
 import type { EngineLink } from './engine-link.ts';
 import { Lane } from './lane.ts';
 import type { ModuleSet } from './module-set.ts';
-import { notYet, statusOf } from './status.ts';
+import { statusOf } from './status.ts';
 
 export interface FollowParts {
   readonly link: EngineLink;
@@ -22,8 +22,6 @@ export interface FollowParts {
   readonly closing: AbortSignal;
   readonly changed: () => void;
 }
-
-export type Answer = Pick<Deployment, 'version' | 'status'>;
 
 const again = { firstMs: 30_000, longestMs: 600_000 } as const;
 /** A deployment that brings the gateway down each time is left alone. */
@@ -51,9 +49,11 @@ export class Follow {
     return this.#deployment;
   }
 
-  /** Of the last one that was asked for, whether it is followed or not; undefined before the first. */
+  /** Of the last one of which it is known how it went, whether it is followed or not. */
   get answer(): Answer | undefined {
-    return this.#refused ?? this.#deployment;
+    if (this.#refused) return this.#refused;
+    const { version, status, before } = this.#deployment ?? {};
+    return status ? { version, status } : before;
   }
 
   /** One that will not be followed is answered for. */
@@ -64,19 +64,21 @@ export class Follow {
   /** Resolves when it is known how it went. */
   follow(manifest: Manifest, version: number | undefined, from: string): Promise<DeploymentStatus> {
     const signal = this.#supersede();
-    return this.#lane.run(() => this.#begin({ manifest, version, from, status: notYet, open: true, begun: 1 }, signal));
+    return this.#lane.run(() => this.#begin({ manifest, version, from, open: true, begun: 1 }, signal));
   }
 
-  async #begin(deployment: Deployment, signal: AbortSignal): Promise<DeploymentStatus> {
+  async #begin(wanted: Deployment, signal: AbortSignal): Promise<DeploymentStatus> {
     if (signal.aborted) return { code: 406, description: superseded().message };
-    const { manifest, version } = deployment;
+    const { manifest, version } = wanted;
+    const before = this.answer;
+    const deployment: Deployment = { ...wanted, ...(before && { before }) };
     try {
       // Before anything moves, so that a kill does not end half-way between two deployments.
       await this.#parts.file.write(deployment);
     } catch (error) {
       const status = statusOf(new Map([['deployment', error as GatewayError]]), manifest.modules.size);
       this.#refused = { version, status };
-      this.#later(signal, () => this.#begin(deployment, signal));
+      this.#later(signal, () => this.#begin(wanted, signal));
       return status;
     }
     this.#deployment = deployment;
@@ -94,7 +96,7 @@ export class Follow {
       if (!open?.open) return;
       if (open.begun >= mostBegun) return this.#leaveAlone(open);
       const begun = { ...open, begun: open.begun + 1 };
-      await this.#parts.file.write(begun);
+      await this.#note(begun);
       await this.#carryOut(begun, signal);
     });
   }
@@ -129,7 +131,7 @@ export class Follow {
     } catch (error) {
       if (signal.aborted) {
         // An orderly end is no crash.
-        if (this.#parts.closing.aborted) await this.#parts.file.write({ ...deployment, begun: 0 }).catch(() => {});
+        if (this.#parts.closing.aborted) await this.#note({ ...deployment, begun: 0 });
         return { code: 406, description: (error as Error).message };
       }
       // No engine, or none any more.
@@ -141,17 +143,25 @@ export class Follow {
     }
   }
 
-  async #conclude(before: Deployment, status: DeploymentStatus, open: boolean, signal: AbortSignal): Promise<DeploymentStatus> {
-    const { file, link, log, cleanUp } = this.#parts;
-    const deployment: Deployment = { ...before, status, open, begun: 0 };
+  async #conclude(begun: Deployment, status: DeploymentStatus, open: boolean, signal: AbortSignal): Promise<DeploymentStatus> {
+    const { link, cleanUp } = this.#parts;
+    const { before: _, ...rest } = begun;
+    const deployment: Deployment = { ...rest, status, open, begun: 0 };
     this.#deployment = deployment;
-    await file.write(deployment).catch((error: Error) => {
-      log.warn({ reason: error.message }, 'how the deployment went could not be written down; it is looked at again after a restart');
-    });
+    await this.#note(deployment);
     if (!open) await cleanUp();
     // Without an engine its return is what it waits for.
     else if (link.present) this.#later(signal, async () => this.#carryOut(deployment, signal));
     return status;
+  }
+
+  async #note(deployment: Deployment): Promise<void> {
+    await this.#parts.file.write(deployment).catch((error: Error) => {
+      this.#parts.log.warn(
+        { reason: error.message },
+        'how the deployment goes could not be written down; it is looked at again after a restart',
+      );
+    });
   }
 
   /** The next try, in place of one that was planned before. */

@@ -10,7 +10,6 @@ import { Lane } from './lane.ts';
 import type { LastWords } from './last-words.ts';
 import { hostHash } from './module-containers.ts';
 import { ModuleState, type StateParts } from './module-state.ts';
-import { attemptLabel } from './names.ts';
 import type { Incarnation, ModuleRecord, Refused } from './records.ts';
 import { RestartWatch, type WatchParts } from './restart-watch.ts';
 import { describe, runtimeStatus } from './runtime-status.ts';
@@ -322,7 +321,3 @@ export class ModuleRunner {
     return runtimeStatus(this.#state.current?.spec.status ?? 'running', this.#state.container);
   }
 }
-
-/** Containers by the attempt that they were made for. */
-export const byAttempt = (containers: readonly Container[]): ReadonlyMap<string, Container> =>
-  new Map(containers.map((container) => [container.labels[attemptLabel] ?? '', container]));

@@ -2,7 +2,8 @@ import type { GatewayError } from '../../model/error.ts';
 import type { ManifestProblem } from '../contract.ts';
 import type { DeploymentStatus } from './contract.ts';
 
-export const notYet: DeploymentStatus = { code: 406, description: 'not carried out yet' };
+/** Before the first deployment. */
+export const noneYet: DeploymentStatus = { code: 406, description: 'no deployment yet' };
 
 /** What is reported of a deployment that is refused before anything moves. */
 export function refusalOf(problems: readonly ManifestProblem[]): DeploymentStatus {
