@@ -1,3 +1,4 @@
+import { maxSectionBytes, sectionSize } from '../../twin/limits.ts';
 import type { TwinObject } from '../../twin/section.ts';
 import type { Manifest, ModuleSpec } from '../contract.ts';
 import type { EngineInfo } from '../engine/contract.ts';
@@ -20,8 +21,16 @@ const never = '0001-01-01T00:00:00Z';
 /** A text of a twin has at most 4096 bytes. */
 const longestText = 1_000;
 
-/** Reported properties of `$edgeAgent`, whole. Passwords of registries are left out. */
+/**
+ * Reported properties of `$edgeAgent`, whole. Passwords of registries are left out; where a twin would not hold it all, so is what modules were made
+ * from (env, createOptions): how they are comes first.
+ */
 export function reportedOf(parts: ReportedParts): TwinObject {
+  const whole = written(parts, specOf);
+  return sectionSize(whole) <= maxSectionBytes.reported ? whole : written(parts, shortSpecOf);
+}
+
+function written(parts: ReportedParts, ofSpec: typeof specOf): TwinObject {
   const { version, desiredVersion, status, manifest, engine, modules } = parts;
   return {
     schemaVersion: '1.1',
@@ -30,7 +39,7 @@ export function reportedOf(parts: ReportedParts): TwinObject {
     lastDesiredStatus: { code: status.code, description: clipped(status.description) },
     runtime: runtimeOf(manifest, engine),
     systemModules: systemModulesOf(parts),
-    modules: Object.fromEntries([...modules].map(([name, view]) => [name, moduleOf(view)])),
+    modules: Object.fromEntries([...modules].map(([name, view]) => [name, moduleOf(view, ofSpec)])),
   };
 }
 
@@ -80,10 +89,10 @@ function systemModulesOf({ manifest, startedAt }: ReportedParts): TwinObject {
   };
 }
 
-function moduleOf({ spec, imageId, runtimeStatus, description, container, restarts }: ModuleView): TwinObject {
+function moduleOf({ spec, imageId, runtimeStatus, description, container, restarts }: ModuleView, ofSpec: typeof specOf): TwinObject {
   return {
     type: 'docker',
-    ...(spec && specOf(spec, imageId)),
+    ...(spec && ofSpec(spec, imageId)),
     runtimeStatus,
     exitCode: container?.exitCode ?? 0,
     statusDescription: clipped(description),
@@ -102,4 +111,8 @@ function specOf(spec: ModuleSpec, imageHash: string): TwinObject {
     env: Object.fromEntries(Object.entries(env).map(([name, value]) => [name, { value }])),
     settings: { image, imageHash, ...writeCreateOptions(createOptions) },
   };
+}
+
+function shortSpecOf({ version, status, restartPolicy, image }: ModuleSpec, imageHash: string): TwinObject {
+  return { ...(version !== '' && { version }), status, restartPolicy, settings: { image, imageHash } };
 }
