@@ -231,6 +231,26 @@ describe('without an engine', () => {
   });
 });
 
+test('an engine that takes the connection and says nothing keeps nobody from going on', async () => {
+  await rig[Symbol.asyncDispose]();
+  rig = await openRig(folder.path, box, clock, { engine: () => new Promise(() => {}) });
+  expect(await apply(spec('score'))).toMatchObject({ code: 500, description: 'the container engine has not answered yet' });
+});
+
+test('closed in the middle of a swap, the old one runs, and the swap is made at the next start', async () => {
+  await apply(spec('score'));
+  const applied = rig.agent.apply(manifestOf(spec('score', { image: 'candyco/score:2' })), 2, 'hub');
+  await clock.pass(500);
+  expect(box.picture()).toEqual(['score candyco/score:1 exited', expect.stringMatching(/^score\.\w+ candyco\/score:2 running$/)]);
+  await rig[Symbol.asyncDispose]();
+  await applied;
+  expect(box.picture()).toEqual(['score candyco/score:1 running']);
+  rig = await openRig(folder.path, box, clock);
+  await clock.pass(5_000);
+  expect(box.picture()).toEqual(['score candyco/score:2 running']);
+  expect(rig.agent.reported()).toMatchObject({ lastDesiredVersion: 2, lastDesiredStatus: { code: 200 } });
+});
+
 describe('a module', () => {
   const starts = (): number => box.calls.filter((call) => call.startsWith('start score')).length;
 

@@ -70,7 +70,7 @@ export class EngineLink implements AsyncDisposable {
     let waitMs: number = retry.firstMs;
     while (!signal.aborted) {
       try {
-        await using engine = await this.#parts.open();
+        await using engine = await this.#open();
         const info = await engine.info();
         waitMs = retry.firstMs;
         await this.#serve(engine, info);
@@ -81,6 +81,25 @@ export class EngineLink implements AsyncDisposable {
       if (signal.aborted) return;
       await this.#parts.clock.sleep(waitMs, signal);
       waitMs = Math.min(waitMs * 2, retry.longestMs);
+    }
+  }
+
+  /** One that hangs is not waited for when all is closed. */
+  async #open(): Promise<Engine> {
+    const { signal } = this.#closing;
+    const opening = this.#parts.open();
+    const closed = Promise.withResolvers<never>();
+    const close = (): void => {
+      closed.reject(signal.reason);
+      // One that opens too late is let go.
+      opening.then((engine) => engine[Symbol.asyncDispose]()).catch(() => {});
+    };
+    closed.promise.catch(() => {});
+    signal.addEventListener('abort', close, { once: true });
+    try {
+      return await Promise.race([opening, closed.promise]);
+    } finally {
+      signal.removeEventListener('abort', close);
     }
   }
 
