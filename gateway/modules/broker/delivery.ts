@@ -73,6 +73,8 @@ export class Delivery {
     this.#retry = undefined;
     this.#waitMs = this.#parts.retryMs;
     this.#probing = false;
+    // It may be lost without being known to be.
+    if (this.#inFlight.size > 0) this.#dirty = true;
     this.#restart();
   }
 
