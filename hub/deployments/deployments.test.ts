@@ -271,6 +271,24 @@ describe('twins as the configurations want them', () => {
   });
 });
 
+test('a disk that is full: nothing is half there, and it is done when there is room again', async () => {
+  const ids = Array.from({ length: 20 }, (_, n) => `disk-${n}`);
+  for (const id of ids) await addEdge(hub.core, id, { site: 'disk' });
+  const content = manifest('1', { twins: { filter: { 'properties.desired': { text: 'x'.repeat(4_000) } } } });
+  await registry.addConfiguration({ id: 'disk', content, targetCondition: '', priority: 1 });
+  await settled();
+  const pages = Number(hub.core.db.prepare('PRAGMA page_count').get()?.page_count);
+  hub.core.db.exec(`PRAGMA max_page_count=${pages + 5}`);
+  await hub.core.deployments.update('disk', { targetCondition: "tags.site = 'disk'" }, '*');
+  await settled();
+  const versions = ids.map((id) => ['$edgeAgent', '$edgeHub'].map((module) => versionOf(`${id}/${module}`)));
+  hub.core.db.exec('PRAGMA max_page_count=1000000');
+  expect(versions.filter(([agent]) => agent === 1).length).toBeGreaterThan(0);
+  for (const [agent, routes] of versions) expect(agent).toBe(routes);
+  expect(hub.log.some((line) => line.includes('could not be written into twins') && line.includes('disk-'))).toBe(true);
+  await expect.poll(() => ids.filter((id) => imageOf(hub.core, id) === 'candyco/filter:1'), { timeout: 10_000 }).toEqual(ids);
+});
+
 describe('what is counted', () => {
   test('targeted, applied, successful, failed, and custom metrics', async () => {
     for (const n of [1, 2, 3, 4]) await addEdge(hub.core, `count-${n}`, { site: 'count' });

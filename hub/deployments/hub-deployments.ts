@@ -198,6 +198,7 @@ export class HubDeployments implements Deployments, Disposable {
 
   /** The command line makes and changes devices in a process of its own, and tells nobody. */
   #lookAtFile(): void {
+    this.#reconciler.retry();
     const version = Number(this.#parts.db.prepare('PRAGMA data_version').get()?.data_version);
     if (version === this.#fileVersion) return;
     const first = this.#fileVersion === 0;

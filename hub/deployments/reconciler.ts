@@ -2,6 +2,7 @@ import { diffPatch } from '../../twin/patch.ts';
 import { sameJson, type TwinObject } from '../../twin/section.ts';
 import type { Commits } from '../core/commits.ts';
 import type { HubIdentities } from '../core/identities.ts';
+import { RequestError } from '../core/request-error.ts';
 import type { HubTwins, WrittenTwin } from '../core/twins.ts';
 import type { DatabaseSync } from '../database.ts';
 import { type HubLog, LogThrottle } from '../log.ts';
@@ -45,6 +46,7 @@ export class Reconciler {
   readonly #admits: (candidate: Compiled, deviceId: string) => boolean;
   readonly #throttle = new LogThrottle(60_000);
   readonly #dirty = new Set<string>();
+  readonly #failed = new Set<string>();
   readonly #composed = new Map<string, ReadonlyMap<string, TwinObject>>();
   #configurations: readonly Compiled[] = [];
   /** Without them no module has to be looked at by itself. */
@@ -80,6 +82,12 @@ export class Reconciler {
     if (this.#dirty.size > 0) this.#work();
   }
 
+  /** Whoever failed by no fault of its own; to be called now and then. */
+  retry(): void {
+    for (const deviceId of this.#failed) this.touch(deviceId);
+    this.#failed.clear();
+  }
+
   async settled(): Promise<void> {
     while (this.#working) await this.#working;
   }
@@ -91,6 +99,8 @@ export class Reconciler {
   #work(): void {
     this.#working ??= this.#drain().finally(() => {
       this.#working = undefined;
+      // Who was named since the last look.
+      if (this.#dirty.size > 0 && !this.#stopped) this.#work();
     });
   }
 
@@ -106,9 +116,9 @@ export class Reconciler {
     try {
       this.tell(await this.#parts.commits.run(() => this.#deviceNow(deviceId)));
     } catch (error) {
-      // It is tried again at the next change, and at the next start. Others go on.
-      const held = this.#throttle.admit(deviceId);
-      if (held === undefined) return;
+      // What cannot stand in a twin waits for the next change of this device; a full disk has an end. Others go on.
+      if (!(error instanceof RequestError) || error.status >= 500) this.#failed.add(deviceId);
+      if (this.#stopped || this.#throttle.admit(deviceId) === undefined) return;
       this.#parts.log.warn({ device: deviceId, reason: (error as Error).message }, 'a deployment could not be written into twins');
     }
   }
