@@ -26,6 +26,8 @@ export interface Finding {
   readonly reason?: string;
 }
 
+/** An agent that has it and is not through, or was stopped on the way. */
+const notYet = 406;
 const broken = ['failed', 'unhealthy', 'backoff', 'dead'];
 
 /** What a device made of it: it reported this very version with 200, the routes too, and every module that is to run does. */
@@ -55,6 +57,7 @@ function answerOf({ desired, reported }: Sections): string | undefined {
   if (lastDesiredVersion !== desired.version) return undefined;
   const { code, description } = isTwinObject(lastDesiredStatus) ? lastDesiredStatus : {};
   if (code === 200) return '';
+  if (code === notYet) return undefined;
   return `${code ?? 'no code'} ${typeof description === 'string' ? description : ''}`.trim();
 }
 

@@ -173,6 +173,7 @@ describe('how a device is', () => {
       'failed',
       /module filter is backoff/,
     ],
+    ['it is at it', { agent: said(406), hub: silent, appliedMs: 950, connectedSinceMs: 1, lastActivityMs: 6 }, 'pending'],
     [
       'it speaks of what was before',
       { agent: said(500, 2), hub: silent, appliedMs: 950, connectedSinceMs: 1, lastActivityMs: 6 },
