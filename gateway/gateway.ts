@@ -66,6 +66,7 @@ export class Gateway implements AsyncDisposable {
   #room: ControlRoom | undefined;
   #refusing: string | undefined;
   #tap: EventTap | undefined;
+  readonly #hubListeners = new Set<() => void>();
   #reloading: Promise<unknown> = Promise.resolve();
   #retired = { sampled: 0, suppressed: 0, queued: 0 };
   #batchForMs: number;
@@ -91,7 +92,7 @@ export class Gateway implements AsyncDisposable {
       for (const one of config.destinations) {
         const letters = new DeadLetters(deadLetterFolder(config), one.name);
         // The first destination is the hub that commands; the others only listen.
-        const onSession = gateway.#destinations.length === 0 ? (session: HubSession) => room.attach(session) : undefined;
+        const onSession = gateway.#destinations.length === 0 ? (session: HubSession) => gateway.#commanded(room, session) : undefined;
         const context = gateway.#hubContext(one.name);
         gateway.#destinations.push(await Destination.open(one, outbox.cursor(one.name), context, { letters, onSession }, signal));
       }
@@ -163,6 +164,17 @@ export class Gateway implements AsyncDisposable {
 
   get destinations(): readonly { readonly name: string; readonly where: string }[] {
     return this.#destinations.map(({ config: { name }, where }) => ({ name, where }));
+  }
+
+  #commanded(room: ControlRoom, session: HubSession): void {
+    room.attach(session);
+    for (const listener of this.#hubListeners) listener();
+  }
+
+  /** Told each time that a session with the hub that commands was opened. */
+  onHub(listener: () => void): Disposable {
+    this.#hubListeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#hubListeners.delete(listener) };
   }
 
   /** Where its modules belong, at the hub that commands; undefined for a hub that knows no modules. */

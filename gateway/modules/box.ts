@@ -100,7 +100,9 @@ export class Box implements AsyncDisposable, ModuleIdentitySource {
     const { hostName, settings } = this.#parts;
     const { env, binds } = this.workload.environmentOf(module);
     const extraHosts = settings.hostAddress === 'dns' ? [] : [`${hostName}:${settings.hostAddress}`];
-    return { env: { ...env, DRAGOMAN_MQTT: join(insideFolder, mqttFolder) }, binds, extraHosts };
+    // SDKs that can be told another port than 8883 are told it so.
+    const IOTEDGE_GATEWAYHOSTNAME = this.#brokerPort === 8883 ? hostName : `${hostName}:${this.#brokerPort}`;
+    return { env: { ...env, IOTEDGE_GATEWAYHOSTNAME, DRAGOMAN_MQTT: join(insideFolder, mqttFolder) }, binds, extraHosts };
   }
 
   /** For all modules, with fresh passwords. */

@@ -15,7 +15,7 @@ import { LogThrottle } from '../../hub/log.ts';
 import type { MethodCall, MethodResult } from '../../hub-client/contract.ts';
 import type { TwinObject } from '../../twin/section.ts';
 import { type GatewayConfig, inConfigFolder } from '../config.ts';
-import { dataFolder } from '../folders.ts';
+import { dataFolder, deadLetterFolder } from '../folders.ts';
 import type { Gateway } from '../gateway.ts';
 import type { Methods } from '../methods/methods.ts';
 import { packageVersion } from '../version.ts';
@@ -37,7 +37,7 @@ import { type Who, whoWeAre } from './who.ts';
 export interface ModuleServiceParts {
   readonly config: GatewayConfig;
   readonly settings: ModulesSettings;
-  readonly gateway: Pick<Gateway, 'edge' | 'origin' | 'append' | 'showEvents'> & Pick<Gateway, 'room'>;
+  readonly gateway: Pick<Gateway, 'edge' | 'origin' | 'append' | 'showEvents' | 'onHub'> & Pick<Gateway, 'room'>;
   readonly methods: Methods;
   readonly log: Log;
 }
@@ -113,6 +113,7 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
       certificate,
       identities: this.#box.identities,
       upstream: sender,
+      deadLettersFolder: deadLetterFolder(config),
       log,
       onDeviceMethod: ({ name, payload }, caller) => this.#deviceMethod(name, payload, caller),
       ...(edge && { onReported: (module: string, patch: TwinObject) => this.#upstreamNow().reportModule(module, patch) }),
@@ -164,8 +165,9 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
       onConnected: () => this.#broker.upstreamConnected(),
     });
     this.#upstream = this.#stack.use(upstream);
+    const heard = this.#parts.gateway.onHub(() => upstream.hubIsBack());
+    this.#stack.use(heard);
     upstream.setModules(this.#agent.manifest?.modules.keys() ?? []);
-    upstream.reportAgent(this.#agent.reported());
     const told = setInterval(() => this.#tellClients(), clientsEveryMs).unref();
     this.#stack.defer(() => clearInterval(told));
   }
@@ -185,6 +187,11 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
     gateway.showEvents(readingsTap(parts));
     this.#stack.defer(() => gateway.showEvents(undefined));
     this.#broker.onInput('write', writeHandler(gateway.room.writes, { ...parts, inject: (message) => this.#broker.inject(message) }));
+  }
+
+  /** Resolves when it cannot go on, with the reason; it must then be closed and opened anew. */
+  get failed(): Promise<Error> {
+    return this.#broker.failed;
   }
 
   state(): ModulesState {

@@ -10,6 +10,11 @@ import { addModuleMethods } from './methods.ts';
 import type { ModuleService } from './service.ts';
 import type { ModulesSettings } from './settings.ts';
 
+/** A service that lived so long was no failed start. */
+const soundAfterMs = 60_000;
+/** A swap that is taken back can take longer; the next start finds it and finishes it. The readings that are still to reach the disk cannot wait. */
+const endsWithinMs = 700;
+
 /** For `/status` while the modules are not looked after. */
 export interface ModulesAway {
   readonly problem: string;
@@ -33,6 +38,7 @@ export function startModules(parts: {
   readonly log: Log;
 }): StartedModules {
   const stop = new AbortController();
+  const stopped = new Promise<undefined>((resolve) => stop.signal.addEventListener('abort', () => resolve(undefined), { once: true }));
   let service: ModuleService | undefined;
   let away: ModulesAway = { problem: 'it is being started' };
   const open = async (): Promise<void> => {
@@ -42,7 +48,16 @@ export function startModules(parts: {
       try {
         service = await ModuleService.open(parts, stop.signal);
         if (said !== '') parts.log.info({}, 'modules are looked after again');
-        return;
+        said = '';
+        const openedMono = performance.now();
+        const failure = await Promise.race([service.failed, stopped]);
+        if (!failure) return;
+        // The next one opens the same folders.
+        const broken = service;
+        service = undefined;
+        await broken[Symbol.asyncDispose]();
+        if (performance.now() - openedMono > soundAfterMs) waits.reset();
+        throw failure;
       } catch (error) {
         if (stop.signal.aborted) return;
         const hint = error instanceof GatewayError ? error.hint : undefined;
@@ -75,8 +90,10 @@ export function startModules(parts: {
     state: () => service?.state() ?? away,
     async [Symbol.asyncDispose]() {
       stop.abort();
-      await opening;
-      await service?.[Symbol.asyncDispose]();
+      const over = new AbortController();
+      const closed = opening.then(() => service?.[Symbol.asyncDispose]());
+      await Promise.race([closed, pause(endsWithinMs, over.signal)]);
+      over.abort();
     },
   };
 }
