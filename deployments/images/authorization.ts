@@ -23,7 +23,7 @@ export class ImageAuthorization {
     this.#listed = new Set(digests);
     this.#verifiers = (signers ?? []).map(verifierOf);
     this.#folders = folders;
-    this.#open = !digests && !signers;
+    this.#open = this.#listed.size === 0 && this.#verifiers.length === 0;
   }
 
   /** Why this image may not run as this module; undefined when it may. */
@@ -34,9 +34,8 @@ export class ImageAuthorization {
       return refused(spec, `the deployment demands ${demanded}, and it is ${shown(digests)}`, hint);
     }
     if (this.#open || digests.some((digest) => this.#listed.has(digest))) return undefined;
-    const list = this.#listed.size > 0 ? 'its digest is not on the list (modules.policy.images.digests)' : '';
-    if (this.#verifiers.length === 0)
-      return refused(spec, `${list || 'no image is allowed'}; it is ${shown(digests)}`, 'put its digest on the list');
+    const list = this.#listed.size > 0 ? 'its digest is not on the list (modules.images.digests)' : '';
+    if (this.#verifiers.length === 0) return refused(spec, `${list}; it is ${shown(digests)}`, 'put its digest on the list');
     const files = signatureFiles(digests, this.#folders, tar);
     const found = await findSignature(digests, files, this.#verifiers);
     if (found.signer !== undefined) return undefined;

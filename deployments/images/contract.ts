@@ -9,7 +9,7 @@ export interface Signer {
 }
 
 /**
- * Which images may run. Without digests and signers: any. Otherwise those whose digest is listed, and those that a signer signed. What a
+ * Which images may run. Without digests and signers (none, or empty lists): any. Otherwise those whose digest is listed, and those that a signer signed. What a
  * manifest demands by `settings.digest` or `@sha256:` holds beside it, always.
  */
 export interface ImagePolicy {

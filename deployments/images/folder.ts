@@ -46,7 +46,7 @@ export class ImageFolder {
     const names = await readdir(this.path).catch((error: Error) => {
       throw new GatewayError('images-folder', `the folder of images cannot be read: ${error.message}`, {
         retry: 'after-fix',
-        hint: 'correct modules.images, or make the folder',
+        hint: 'correct modules.images.folder, or make the folder',
         cause: error,
       });
     });
