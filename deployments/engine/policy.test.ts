@@ -1,4 +1,4 @@
-import { mkdirSync, symlinkSync } from 'node:fs';
+import { linkSync, mkdirSync, symlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -232,9 +232,11 @@ describe('links', () => {
     await new Promise((resolve) => server.once('listening', resolve));
     try {
       symlinkSync(socket, join(folder.path, 'link'));
+      mkdirSync(join(folder.path, 'elsewhere'));
+      linkSync(socket, join(folder.path, 'elsewhere', 'second-name'));
       const policy = { folders: ['/'] };
       const guarded = { sockets: [socket], folders: [] };
-      for (const source of ['link', 'engine', 'engine/socket', '', 'engine/../engine/socket']) {
+      for (const source of ['link', 'elsewhere/second-name', 'engine', 'engine/socket', '', 'engine/../engine/socket']) {
         const [problem] = check(host({ Binds: [`${join(folder.path, source)}:/x`] }), policy, guarded);
         expect(problem?.hint).toContain('modules.policy.allow: [engine-socket]');
       }
