@@ -162,7 +162,7 @@ function rolloutLines(state: RolloutDocument): readonly string[] {
     `rollout     ${status}${reason === undefined ? '' : `: ${reason}`}`,
     `phase       ${phase} of ${phases.length} (${phases.map((text, index) => (index === phase - 1 ? `[${text}]` : text)).join(', ')}), since ${state.phaseSinceUtc}`,
     `devices     ${admitted} of ${targeted}: ${succeeded} succeeded, ${failed} failed, ${pending} to report, ${unreached} not reached`,
-    ...(status === 'rolled-back' && holding > 0 ? [`still there  on ${holding}: no other deployment is for them`] : []),
+    ...(status === 'rolled-back' && holding > 0 ? [`still on    ${holding} devices: no other deployment is for them`] : []),
     ...failures.map(({ deviceId, reason: why }) => `failed      ${deviceId}: ${why}`),
   ];
 }

@@ -123,6 +123,8 @@ export class HubDeployments implements Deployments, Disposable {
   async steer(id: string, action: RolloutAction): Promise<ConfigurationDocument> {
     this.#mustExist(id);
     await this.#rollouts.steer(id, action);
+    // What is answered is what is in the twins.
+    await this.#reconciler.settled();
     return this.#existing(id);
   }
 

@@ -252,9 +252,9 @@ describe('in a hub', () => {
     });
     expect(hub.having('2')).toEqual([canary]);
     expect(hub.log.some((line) => line.startsWith('rollout stopped'))).toBe(true);
-    await deployments.steer('new', 'rollback');
-    await deployments.settled();
+    expect((await deployments.steer('new', 'rollback')).rollout).toMatchObject({ status: 'rolled-back', holding: 0 });
     expect([hub.having('1').length, hub.having('2').length]).toEqual([6, 0]);
+    expect(hub.log.find((line) => line.startsWith('rollout rolled-back'))).toContain('"by":"person"');
     expect(deployments.get('new')?.rollout).toMatchObject({ status: 'rolled-back', holding: 0 });
     expect(hub.core.twinStore.load(`${canary}/$edgeAgent`).configurations).toEqual({ new: 'Targeted', old: 'Applied' });
     await expect(deployments.steer('new', 'pause')).rejects.toMatchObject({ status: 409 });

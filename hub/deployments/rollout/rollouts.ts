@@ -125,7 +125,7 @@ export class Rollouts implements Disposable {
       const { status } = rollout.state;
       const next = steered(action, rollout.state, rollout.settings, this.#view(rollout));
       if (!next) throw new RequestError('ConfigurationConflict', `the rollout of ${id} is ${status}: ${action} means nothing now`);
-      await this.#become(rollout, next);
+      await this.#become(rollout, next, 'person');
     });
     await this.look();
   }
@@ -152,7 +152,7 @@ export class Rollouts implements Disposable {
     for (;;) {
       const next = step(rollout.settings, rollout.state, this.#view(rollout));
       if (next === rollout.state) return;
-      await this.#become(rollout, next);
+      await this.#become(rollout, next, 'itself');
     }
   }
 
@@ -162,26 +162,26 @@ export class Rollouts implements Disposable {
     this.#parts.log.warn({ reason: error.message }, 'a rollout waits: its state could not be written');
   }
 
-  async #become(rollout: Running, next: RolloutState): Promise<void> {
+  async #become(rollout: Running, next: RolloutState, by: 'itself' | 'person'): Promise<void> {
     const { compiled, state: before } = rollout;
     await this.#parts.commits.run(() => this.#parts.store.saveRollout(compiled.id, next));
     const had = rollout.admitted;
     rollout.state = next;
     rollout.admitted = new Set(next.admitted);
-    this.#audit(rollout, before);
+    this.#audit(rollout, before, by);
     const everybody = next.status === 'done' || next.status === 'rolled-back' || next.status !== before.status;
     this.#parts.changed(everybody ? 'all' : next.admitted.filter((id) => !had.has(id)));
   }
 
-  #audit({ compiled, settings, state }: Running, before: RolloutState): void {
+  #audit({ compiled, settings, state }: Running, before: RolloutState, by: 'itself' | 'person'): void {
     const fields = {
       configuration: compiled.id,
       phase: `${state.phase + 1} of ${settings.phases.length} (${settings.phases[state.phase]?.text ?? 'all'})`,
+      by,
       ...(state.reason !== undefined && { reason: state.reason }),
     };
     const { log } = this.#parts;
-    if (state.status === 'stopped' || (state.status === 'rolled-back' && before.status === 'running'))
-      log.warn(fields, `rollout ${state.status}`);
+    if (by === 'itself' && (state.status === 'stopped' || state.status === 'rolled-back')) log.warn(fields, `rollout ${state.status}`);
     else if (state.status !== before.status) log.info(fields, `rollout ${state.status}`);
     else if (state.phase !== before.phase) log.info(fields, 'rollout: next phase');
     else log.info({ ...fields, devices: state.admitted.length - before.admitted.length }, 'rollout: devices admitted');
