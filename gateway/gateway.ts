@@ -4,7 +4,7 @@ import type { HubContext, HubSession } from '../hub-client/contract.ts';
 import type { CompiledEquipment } from '../mappings/equipment.ts';
 import { GatewayError } from '../model/error.ts';
 import type { Problem } from '../model/problem.ts';
-import { type EventOrigin, eventOrigin, gapEvent } from './cloud-event.ts';
+import { type EventOrigin, eventOrigin } from './cloud-event.ts';
 import { type GatewayConfig, inConfigFolder } from './config.ts';
 import { batchForMs, type RuntimeSettings } from './configuration/runtime-settings.ts';
 import type { ConfigurationService } from './configuration/service.ts';
@@ -19,6 +19,7 @@ import type { LoadedMappings } from './loaded-mappings.ts';
 import { loadMappingSet } from './mapping-set.ts';
 import type { Methods } from './methods/methods.ts';
 import type { EdgePlace } from './modules/upstream/place.ts';
+import { openConfiguredOutbox } from './open-outbox.ts';
 import type { Outbox, OutboxEvent } from './outbox/contract.ts';
 import { outboxIdentity } from './outbox-identity.ts';
 import { pause } from './pause.ts';
@@ -387,18 +388,4 @@ type Counters = { sampled: number; suppressed: number; queued: number };
 
 function addCounters(sum: Counters, more: Readonly<Counters>): void {
   for (const key of ['sampled', 'suppressed', 'queued'] as const) sum[key] += more[key];
-}
-
-async function openConfiguredOutbox(config: GatewayConfig, folder: string, origin: ReturnType<typeof eventOrigin>): Promise<Outbox> {
-  if (process.env.DRAGOMAN_BENCH_NO_OUTBOX === '1') return (await import('./memory-outbox.ts')).memoryOutbox();
-  const { openOutbox } = await import('./outbox/outbox.ts');
-  return openOutbox({
-    folder,
-    destinations: config.destinations.map(({ name, required }) => ({ name, required })),
-    maxSizeBytes: config.outbox.maxSize,
-    maxAgeMs: config.outbox.maxAge,
-    whenFull: config.outbox.whenFull,
-    commitEveryMs: config.outbox.commitEvery,
-    encodeGap: (gap, sequence) => gapEvent(origin, gap, sequence),
-  });
 }

@@ -3,6 +3,7 @@ import type { Log } from '../../adapters/contract.ts';
 import { DeploymentAgent } from '../../deployments/agent/agent.ts';
 import type { AgentAct } from '../../deployments/agent/contract.ts';
 import type { Manifest, ManifestProblem, Plan } from '../../deployments/contract.ts';
+import { type EngineAddress, resolveAddress } from '../../deployments/engine/address.ts';
 import type { Engine } from '../../deployments/engine/contract.ts';
 import { openDocker } from '../../deployments/engine/docker.ts';
 import { fileKeyStore } from '../../deployments/key-store.ts';
@@ -130,7 +131,7 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
       gateway: config.gateway,
       engine,
       policy: settings.policy,
-      guarded: { sockets: [], folders: [dataFolder(config)] },
+      guarded: { sockets: socketsOf(address), folders: [dataFolder(config)] },
       images,
       network: settings.network,
       environmentOf: (module) => this.#box.environmentOf(module),
@@ -370,6 +371,16 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
   /** Modules run on. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.#stack.disposeAsync();
+  }
+}
+
+/** Where the engine listens on this machine; the usual places are known without. */
+function socketsOf(address: EngineAddress): readonly string[] {
+  try {
+    const resolved = resolveAddress(address);
+    return 'socketPath' in resolved ? [resolved.socketPath] : [];
+  } catch {
+    return [];
   }
 }
 
