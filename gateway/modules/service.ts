@@ -229,6 +229,9 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
     await this.#source.take(from, wanted);
     // The hub keeps twins of modules itself; those of a manifest that came otherwise are set here.
     const twins = from === 'hub' ? new Map<string, TwinObject>() : manifest.twins;
+    // A module may speak as soon as it runs: its routes are there before.
+    const problems = await this.#agent.check(manifest);
+    if (!problems.some(({ severity }) => severity === 'error')) this.#route(manifest);
     const status = await this.#agent.apply(manifest, desiredVersion, from);
     if (status.code === 406) return;
     const done = status.code === 200;
@@ -269,12 +272,16 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
   /** The routes of the deployment that is followed, and connections at the hub for its modules. */
   #follow(): void {
     const { manifest } = this.#agent;
-    if (!manifest || manifest === this.#routed) return;
+    if (!manifest) return;
+    if (manifest !== this.#routed) this.#route(manifest);
+    if (this.#deployment.state === 'none') this.#deployment = { ...this.#deployment, state: 'done', code: 200 };
+  }
+
+  #route(manifest: Manifest): void {
     const { table } = compileRoutes(manifest.routes, manifest.storeAndForward);
     if (table) this.#broker.setRoutes(table, { maxBytes: manifest.storeAndForward.maxSizeBytes });
     this.#upstream?.setModules(manifest.modules.keys());
     this.#routed = manifest;
-    if (this.#deployment.state === 'none') this.#deployment = { ...this.#deployment, state: 'done', code: 200 };
   }
 
   #reported(reported: TwinObject): void {

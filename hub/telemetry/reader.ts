@@ -113,15 +113,17 @@ function decode(row: Row): readonly CloudEvent[] {
   }
 }
 
-/** A message of a device that speaks no CloudEvents, as one. */
+/** A message of a device or module that speaks no CloudEvents, as one. */
 function wrapped(row: Row, body: Uint8Array): CloudEvent {
   const bytes = Buffer.from(body);
+  const { '$.cmid': module, '$.on': output } = JSON.parse(row.properties as string) as Record<string, string>;
   const head = {
     specversion: '1.0',
     id: `message-${row.id}`,
-    source: `/devices/${row.device}`,
+    source: module === undefined ? `/devices/${row.device}` : `/devices/${row.device}/modules/${module}`,
     type: 'dragoman.message.v1',
     time: new Date(row.arrived_ms as number).toISOString(),
+    ...(output !== undefined && { output }),
   };
   try {
     return { ...head, datacontenttype: 'application/json', data: JSON.parse(bytes.toString('utf8')) };
