@@ -3,9 +3,7 @@ import type { Log } from '../../adapters/contract.ts';
 import { DeploymentAgent } from '../../deployments/agent/agent.ts';
 import type { AgentAct } from '../../deployments/agent/contract.ts';
 import type { Manifest, ManifestProblem, Plan } from '../../deployments/contract.ts';
-import { type EngineAddress, resolveAddress } from '../../deployments/engine/address.ts';
-import type { Engine } from '../../deployments/engine/contract.ts';
-import { openDocker } from '../../deployments/engine/docker.ts';
+import type { OpenEngine } from '../../deployments/engine/contract.ts';
 import { fileKeyStore } from '../../deployments/key-store.ts';
 import { readManifest } from '../../deployments/manifest/read-manifest.ts';
 import { plan } from '../../deployments/plan/plan.ts';
@@ -26,6 +24,7 @@ import type { UpstreamSender } from './broker/contract.ts';
 import { readingsTap, writeHandler } from './built-in.ts';
 import type { DeploymentState, ModuleControl, ModulesState } from './contract.ts';
 import { DeploymentSource } from './deployment-source.ts';
+import { ModuleEngine } from './engine.ts';
 import { imagesOf } from './images.ts';
 import { outboxSender } from './outbox-sender.ts';
 import type { ModulesSettings } from './settings.ts';
@@ -63,8 +62,7 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
   #deployment: DeploymentState;
   #hub: { readonly version: number; readonly code: number; readonly description: string } | undefined;
   #reportedClients = '';
-  #engine = 'not asked yet';
-  #engineProblem: string | undefined;
+  #engine = new ModuleEngine({});
 
   private constructor(parts: ModuleServiceParts, who: Who, box: Box, source: DeploymentSource, stack: AsyncDisposableStack) {
     this.#parts = parts;
@@ -122,8 +120,8 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
     this.#stack.use(this.#broker);
     this.#box.serve(this.#broker.mqttPort, () => this.#broker.identitiesChanged());
     await this.#box.renewFiles();
-    const address = await engineAddress(settings, config);
-    const engine = (): Promise<Engine> => this.#openEngine(() => openDocker(address));
+    this.#engine = new ModuleEngine(await engineAddress(settings, config));
+    const engine: OpenEngine = () => this.#engine.open();
     const agentFolder = join(folder, 'agent');
     const images = await imagesOf(settings, config, { engine, data: agentFolder, onRefused: (refused) => this.#imageRefused(refused) });
     this.#agent = await DeploymentAgent.open({
@@ -131,7 +129,7 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
       gateway: config.gateway,
       engine,
       policy: settings.policy,
-      guarded: { sockets: socketsOf(address), folders: [dataFolder(config)] },
+      guarded: { sockets: this.#engine.sockets, folders: [dataFolder(config)] },
       images,
       network: settings.network,
       environmentOf: (module) => this.#box.environmentOf(module),
@@ -197,8 +195,7 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
 
   state(): ModulesState {
     return {
-      engine: this.#engine,
-      ...(this.#engineProblem !== undefined && { engineProblem: this.#engineProblem }),
+      ...this.#engine.state(),
       deployment: this.#deployment,
       modules: moduleRows(this.#agent.reported(), this.#broker.clients()),
       broker: this.#broker.counters(),
@@ -269,10 +266,10 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
     }
   }
 
-  /** The routes of the deployment that is followed, and connections at the hub for its modules. */
+  /** The routes of the deployment that is followed, and connections at the hub for its modules. One under way has its own already. */
   #follow(): void {
     const { manifest } = this.#agent;
-    if (!manifest) return;
+    if (!manifest || this.#deployment.state === 'under way') return;
     if (manifest !== this.#routed) this.#route(manifest);
     if (this.#deployment.state === 'none') this.#deployment = { ...this.#deployment, state: 'done', code: 200 };
   }
@@ -341,21 +338,6 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
     return this.#upstream;
   }
 
-  async #openEngine<T extends { readonly at: string; info(): Promise<{ name: string; version: string }> }>(
-    open: () => Promise<T>,
-  ): Promise<T> {
-    try {
-      const engine = await open();
-      const { name, version: of } = await engine.info();
-      this.#engine = `${name} ${of} at ${engine.at}`;
-      this.#engineProblem = undefined;
-      return engine;
-    } catch (error) {
-      this.#engineProblem = (error as Error).message;
-      throw error;
-    }
-  }
-
   async #renewCertificate(names: readonly string[]): Promise<void> {
     try {
       this.#broker.useCertificate(await this.#box.certificates.broker(names));
@@ -378,16 +360,6 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
   /** Modules run on. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.#stack.disposeAsync();
-  }
-}
-
-/** Where the engine listens on this machine; the usual places are known without. */
-function socketsOf(address: EngineAddress): readonly string[] {
-  try {
-    const resolved = resolveAddress(address);
-    return 'socketPath' in resolved ? [resolved.socketPath] : [];
-  } catch {
-    return [];
   }
 }
 

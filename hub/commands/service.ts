@@ -45,8 +45,11 @@ export async function send(
   await print(`the message waits for ${id}`);
 }
 
-const pathOf = (id: string, { module }: OfModule): string =>
-  module === undefined ? encodeURIComponent(id) : `${encodeURIComponent(id)}/modules/${encodeURIComponent(module)}`;
+/** `gw-1`, or `gw-1/score` for a module, as `dragoman hub twin` has it. */
+function pathOf(id: string, { module: named }: OfModule): string {
+  const [device = '', module = named] = id.split('/');
+  return module === undefined ? encodeURIComponent(device) : `${encodeURIComponent(device)}/modules/${encodeURIComponent(module)}`;
+}
 
 function parsed(text: string, command: Command): unknown {
   try {

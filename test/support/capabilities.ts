@@ -35,6 +35,13 @@ const probes: Readonly<Record<string, () => Capability>> = {
   tshark: () =>
     probe('tshark', 'sh', ['-c', 'tshark -D 2>/dev/null | grep -q "(Loopback)\\|lo"'], 'tshark is not installed or may not capture'),
   asyncua: () => probe('asyncua', asyncuaPython(), ['-c', 'import asyncua'], 'asyncua is not installed'),
+  'python-sdk': () =>
+    probe(
+      'python-sdk',
+      'test',
+      ['-d', `${process.env.DRAGOMAN_PYTHON_SDK ?? '/nowhere'}/azure/iot/device`],
+      'DRAGOMAN_PYTHON_SDK names no folder with azure-iot-device',
+    ),
   docker: () => probe('docker', 'docker', ['version', '--format', '{{.Server.Version}}'], 'no container engine answers'),
   dockerd: () =>
     probe('dockerd', 'sh', ['-c', 'test "$(id -u)" = 0 && command -v dockerd && docker version'], 'no engine of its own: dockerd, root'),
