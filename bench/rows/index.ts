@@ -12,9 +12,11 @@ import { modbusHub } from './modbus-hub.ts';
 import { modules } from './modules.ts';
 import { opcuaHub } from './opcua-hub.ts';
 import { amqpOut, mqttOut } from './out.ts';
+import { plan } from './plan.ts';
 import type { Row } from './row.ts';
 import { scaling } from './scaling.ts';
 import { start } from './start.ts';
+import { swap } from './swap.ts';
 import { twinReported } from './twin-reported.ts';
 import { writeLatency } from './write-latency.ts';
 
@@ -35,6 +37,8 @@ export const rows: readonly Row[] = [
   twinReported,
   hubFleet,
   modules,
+  plan,
+  swap,
   idle,
   start,
   image,
