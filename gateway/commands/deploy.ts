@@ -5,7 +5,7 @@ import { readDeployment } from '../../deployments/read-deployment.ts';
 import { formatProblems } from '../../mappings/report.ts';
 import { callGateway } from '../api/access.ts';
 import type { ModulesState } from '../modules/contract.ts';
-import { moduleTable } from './modules.ts';
+import { inLines, moduleTable } from './modules.ts';
 import { sayRefusal } from './refusal.ts';
 
 export interface DeployOptions {
@@ -39,7 +39,7 @@ export async function deploy(file: string, { data, dryRun = false, wait, json }:
   if (json) process.stdout.write(`${JSON.stringify(state, undefined, 2)}\n`);
   else {
     const { code, description } = state.deployment;
-    const text = code === 200 ? 'it runs as asked' : `not carried out as asked (${code}): ${description}`;
+    const text = code === 200 ? 'it runs as asked' : `not carried out as asked (${code}): ${inLines(description)}`;
     (code === 200 ? process.stdout : process.stderr).write(`${text}\n`);
     process.stdout.write(`${moduleTable(state)}\n`);
   }

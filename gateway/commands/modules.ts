@@ -36,6 +36,9 @@ export async function moduleLogs(module: string, options: Options & { tail: stri
   return answer.status < 300 ? 0 : 1;
 }
 
+/** What is said of several modules, each on a line of its own. */
+export const inLines = (description: string): string => description.replaceAll(/(?:: |; )(?=[\w.-]+: )/g, '\n  ');
+
 /** One line a module. */
 export function moduleTable({ modules }: ModulesState): string {
   if (modules.length === 0) return 'no modules';
@@ -59,7 +62,7 @@ function describe(state: ModulesState): string {
     .map(({ endpoint, waiting: here, expired, refused }) => [endpoint, String(here), String(expired), String(refused)]);
   return [
     `engine      ${engineProblem === undefined ? engine : `none: ${engineProblem}`}`,
-    `deployment  ${source}${description === '' ? '' : `: ${description}`}`,
+    `deployment  ${source}${description === '' ? '' : `: ${inLines(description)}`}`,
     `broker      ${broker.connections} connected, ${broker.received} messages, ${broker.unrouted} of them wanted by no route`,
     '',
     moduleTable(state),

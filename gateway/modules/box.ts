@@ -24,6 +24,12 @@ export interface BoxParts {
   readonly log: Log;
 }
 
+export interface BoxEvents {
+  /** It has an identity, and no container of this making yet. */
+  made(module: string): Promise<void>;
+  removed(module: string): void;
+}
+
 /** What this box is to its modules: identities, certificates, the workload API, and files for plain MQTT clients. */
 export class Box implements AsyncDisposable, ModuleIdentitySource {
   readonly identities: ModuleIdentities;
@@ -32,7 +38,7 @@ export class Box implements AsyncDisposable, ModuleIdentitySource {
   readonly #parts: BoxParts;
   readonly #stack: AsyncDisposableStack;
   #brokerPort = 8883;
-  #removed: (module: string) => void = () => {};
+  #told: BoxEvents = { made: async () => {}, removed: () => {} };
 
   private constructor(
     parts: BoxParts,
@@ -76,10 +82,10 @@ export class Box implements AsyncDisposable, ModuleIdentitySource {
     return new Box(parts, { identities, certificates, workload }, stack.move());
   }
 
-  /** Where the broker listens, and who is told of modules that are no more. Renews the files of MQTT clients from now on. */
-  serve(brokerPort: number, removed: (module: string) => void): void {
+  /** Where the broker listens, and who is told of modules that come and go. Renews the files of MQTT clients from now on. */
+  serve(brokerPort: number, told: BoxEvents): void {
     this.#brokerPort = brokerPort;
-    this.#removed = removed;
+    this.#told = told;
     const timer = setInterval(() => void this.renewFiles(), renewMqttFilesEveryMs).unref();
     this.#stack.defer(() => clearInterval(timer));
   }
@@ -88,12 +94,13 @@ export class Box implements AsyncDisposable, ModuleIdentitySource {
     const identity = await this.identities.ensure(module);
     await this.workload.socketFor(module);
     await writeMqttFiles(identity, this.#mqttFiles);
+    await this.#told.made(module);
   }
 
   async remove(module: string): Promise<void> {
     await this.workload.remove(module);
     await this.identities.remove(module);
-    this.#removed(module);
+    this.#told.removed(module);
   }
 
   async environmentOf(module: string): Promise<ModuleHost> {

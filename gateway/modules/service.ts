@@ -31,6 +31,7 @@ import type { ModulesSettings } from './settings.ts';
 import { engineAddress } from './settings-files.ts';
 import { moduleRows, reportedHub } from './state.ts';
 import { manifestOf, type UpstreamDeployment } from './upstream/deployment-pair.ts';
+import type { DesiredSection } from './upstream/desired-mirror.ts';
 import { EdgeUpstream } from './upstream/edge-upstream.ts';
 import { type Who, whoWeAre } from './who.ts';
 
@@ -118,7 +119,10 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
       ...(edge && { onReported: (module: string, patch: TwinObject) => this.#upstreamNow().reportModule(module, patch) }),
     });
     this.#stack.use(this.#broker);
-    this.#box.serve(this.#broker.mqttPort, () => this.#broker.identitiesChanged());
+    this.#box.serve(this.#broker.mqttPort, {
+      made: (module) => this.#setTwin(module),
+      removed: () => this.#broker.identitiesChanged(),
+    });
     await this.#box.renewFiles();
     this.#engine = new ModuleEngine(await engineAddress(settings, config));
     const engine: OpenEngine = () => this.#engine.open();
@@ -158,7 +162,7 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
       onDeployment: (deployment) => void this.#fromHub(deployment),
       onAgentMethod: (call) => this.#agentMethod(call),
       onHubMethod: (call) => hubMethod(call),
-      onModuleDesired: (module, { properties, version: of }) => this.#broker.setDesired(module, properties, of),
+      onModuleDesired: (module, desired) => this.#takeTwin(module, desired),
       onModuleMethod: (module, call) => this.#moduleMethod(module, call),
       onIdentities: ({ changed }) => this.#identitiesChanged(changed),
       onConnected: () => this.#broker.upstreamConnected(),
@@ -197,7 +201,7 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
     return {
       ...this.#engine.state(),
       deployment: this.#deployment,
-      modules: moduleRows(this.#agent.reported(), this.#broker.clients()),
+      modules: moduleRows(this.#agent.reported(), this.#broker.clients(), this.#agent.manifest),
       broker: this.#broker.counters(),
     };
   }
@@ -224,8 +228,6 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
     const about = { from, version: desiredVersion ?? 0 };
     this.#deployment = { ...about, state: 'under way', code: 406, description: '' };
     await this.#source.take(from, wanted);
-    // The hub keeps twins of modules itself; those of a manifest that came otherwise are set here.
-    const twins = from === 'hub' ? new Map<string, TwinObject>() : manifest.twins;
     // A module may speak as soon as it runs: its routes are there before.
     const problems = await this.#agent.check(manifest);
     if (!problems.some(({ severity }) => severity === 'error')) this.#route(manifest);
@@ -235,9 +237,24 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
     this.#deployment = { ...about, state: done ? 'done' : 'failed', code: status.code, description: status.description };
     this.#follow();
     if (status.code !== 200 && status.code !== 500) return;
-    for (const [module, desired] of twins) {
-      if (manifest.modules.has(module)) await this.#broker.setDesired(module, desired, Math.floor(Date.now() / 1000));
-    }
+    // Those that were made anew have theirs already; one whose container could not be made has none yet.
+    for (const module of manifest.modules.keys()) if (this.#box.identities.get(module)) await this.#setTwin(module);
+  }
+
+  /** The hub keeps twins of modules itself; those of a manifest that came otherwise are set here. */
+  async #setTwin(module: string): Promise<void> {
+    const desired = this.#ownTwin(module);
+    if (desired) await this.#broker.setDesired(module, desired, Math.floor(Date.now() / 1000));
+  }
+
+  #ownTwin(module: string): TwinObject | undefined {
+    return this.#source.from === 'hub' ? undefined : this.#routed?.twins.get(module);
+  }
+
+  /** A hub that never heard of a module has nothing to say about what a manifest from elsewhere wants of it. */
+  async #takeTwin(module: string, { properties, version: of }: DesiredSection): Promise<void> {
+    if (Object.keys(properties).length === 0 && this.#ownTwin(module)) return;
+    await this.#broker.setDesired(module, properties, of);
   }
 
   /** What the hub wants, as its twins have it. A device without deployment has empty ones. */

@@ -1,14 +1,20 @@
+import type { Manifest, ModuleSpec } from '../../deployments/contract.ts';
 import { isTwinObject, type TwinObject } from '../../twin/section.ts';
 import type { BrokerClient } from './broker/contract.ts';
 import type { ModuleRow } from './contract.ts';
 
 const never = '0001-01-01T00:00:00Z';
 
-/** The modules of what `$edgeAgent` reports, by name. */
-export function moduleRows(reported: TwinObject, clients: readonly BrokerClient[]): readonly ModuleRow[] {
+/** The modules of what `$edgeAgent` reports, and those that could not be made yet; by name. */
+export function moduleRows(
+  reported: TwinObject,
+  clients: readonly BrokerClient[],
+  wanted: Pick<Manifest, 'modules'> | undefined,
+): readonly ModuleRow[] {
   const connected = new Set(clients.filter((client) => client.connected).map(({ moduleId }) => moduleId));
   const modules = isTwinObject(reported.modules) ? reported.modules : {};
-  return Object.entries(modules)
+  const missing = [...(wanted?.modules.values() ?? [])].filter(({ name }) => !Object.hasOwn(modules, name)).map(missingRow);
+  const there = Object.entries(modules)
     .filter((entry): entry is [string, TwinObject] => isTwinObject(entry[1]))
     .map(([name, module]): ModuleRow => {
       const settings = isTwinObject(module.settings) ? module.settings : {};
@@ -23,9 +29,14 @@ export function moduleRows(reported: TwinObject, clients: readonly BrokerClient[
         startedAt: typeof started === 'string' && started !== never ? started : undefined,
         connected: connected.has(name),
       };
-    })
-    .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+    });
+  return [...there, ...missing].toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
+
+const missingRow = ({ name, image, status }: ModuleSpec): ModuleRow => ({
+  ...{ name, image, desired: status, status: 'missing', restarts: 0, startedAt: undefined, connected: false },
+  description: 'it could not be made yet; the deployment says why',
+});
 
 export interface HubReport {
   readonly deviceId: string;
