@@ -5,15 +5,23 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { ModulesState } from '../../gateway/modules/contract.ts';
 import { capability, titled } from '../support/capabilities.ts';
 import { type Child, startChild } from '../support/child.ts';
-import { docker } from '../support/engine.ts';
+import { bridgeAddress } from '../support/engine.ts';
 import { makeImage } from '../support/images.ts';
 import { packagesWith } from '../support/packages.ts';
-import { freePort } from '../support/ports.ts';
+import { freePort, isFree } from '../support/ports.ts';
 import { tempFolder } from '../support/temp.ts';
 
 const main = resolve('gateway/main.ts');
 const examples = resolve('examples/modules');
-const needed = [capability('docker'), capability('mosquitto'), capability('cc')];
+const engine = capability('docker');
+/** Where containers find this machine. The SDK for Python knows no port but 8883. */
+const bridge = engine.ok ? await bridgeAddress() : '';
+const port8883 = {
+  name: 'port 8883',
+  ok: !engine.ok || (await isFree(8883, bridge)),
+  reason: `port 8883 of ${bridge} is taken, or the address is not this machine's`,
+};
+const needed = [engine, capability('mosquitto'), capability('cc'), port8883];
 const python = capability('python-sdk');
 const mine = `dragoman-sdk-${process.pid}`;
 const user = 'USER 1000:1000';
@@ -66,7 +74,10 @@ function manifest(): object {
             edgeAgent: { type: 'docker', settings },
             edgeHub: { type: 'docker', status: 'running', restartPolicy: 'always', settings },
           },
-          modules: { 'sdk-score': module('score'), 'sdk-scale': module('scale'), ...(python.ok && { 'sdk-count': module('count') }) },
+          modules: {
+            ...{ 'sdk-score': module('score'), 'sdk-scale': module('scale') },
+            ...(python.ok && { 'sdk-count': module('count') }),
+          },
         },
       },
       $edgeHub: {
@@ -112,11 +123,9 @@ describe.skipIf(needed.some(({ ok }) => !ok))(titled('the example modules, in co
   beforeAll(async () => {
     makeImages(folder.path);
     const [port, api] = [await freePort(), await freePort()];
-    const bridge = await docker(undefined, 'network', 'inspect', 'bridge', '--format', '{{(index .IPAM.Config 0).Gateway}}');
     mkdirSync(at('mappings'));
     const mapping = readFileSync(resolve('examples/candy-factory/mappings/cooker-1.yaml'), 'utf8').replace('port: 5020', `port: ${port}`);
     writeFileSync(at('mappings', 'cooker-1.yaml'), mapping);
-    // The SDK for Python knows no port but 8883: it is that of the containers' network, where nobody else listens.
     writeFileSync(
       at('dragoman.yaml'),
       `gateway: ${mine}

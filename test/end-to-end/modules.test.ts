@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { ModulesState } from '../../gateway/modules/contract.ts';
 import { capability, titled } from '../support/capabilities.ts';
 import { type Child, startChild } from '../support/child.ts';
-import { docker } from '../support/engine.ts';
+import { bridgeAddress, docker } from '../support/engine.ts';
 import { makeImage } from '../support/images.ts';
 import { freePort } from '../support/ports.ts';
 import { tempFolder } from '../support/temp.ts';
@@ -111,7 +111,7 @@ describe.skipIf(!engine.ok || !mosquitto.ok)(titled('modules on a container engi
     makeImage(image('setter', 1), { programs: shell, cmd: ['sh', '-c', ask], changes: ['USER 1000:1000'] });
     makeImage(image('broken', 1), { programs: shell, cmd: ['sh', '-c', 'echo no model; exit 3'] });
     const [port, api, broker] = [await freePort(), await freePort(), await freePort()];
-    const bridge = await docker(undefined, 'network', 'inspect', 'bridge', '--format', '{{(index .IPAM.Config 0).Gateway}}');
+    const bridge = await bridgeAddress();
     mkdirSync(at('mappings'));
     mkdirSync(at('images'));
     const mapping = readFileSync(resolve('examples/candy-factory/mappings/cooker-1.yaml'), 'utf8').replace('port: 5020', `port: ${port}`);

@@ -19,6 +19,18 @@ export async function docker(host: string | undefined, ...args: readonly string[
 /** The engine that a capability `docker` found. */
 export const engineUrl = (): string => process.env.DOCKER_HOST || 'unix:///var/run/docker.sock';
 
+/**
+ * Where containers find this machine. An engine that made its bridge itself names no gateway until it is started again: it is
+ * the first address of the subnet. (Node does not list the interface while no container runs.)
+ */
+export async function bridgeAddress(): Promise<string> {
+  const [config] = JSON.parse(await docker(undefined, 'network', 'inspect', 'bridge', '--format', '{{json .IPAM.Config}}')) as {
+    readonly Subnet: string;
+    readonly Gateway?: string;
+  }[];
+  return config!.Gateway ?? config!.Subnet.replace(/\d+\/\d+$/, '1');
+}
+
 export interface TestImage {
   readonly tag: string;
   /** Dockerfile instructions: `HEALTHCHECK …`, `ENV A=1`. */
