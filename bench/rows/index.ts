@@ -13,6 +13,7 @@ import { modules } from './modules.ts';
 import { opcuaHub } from './opcua-hub.ts';
 import { amqpOut, mqttOut } from './out.ts';
 import { plan } from './plan.ts';
+import { routesRow } from './routes.ts';
 import type { Row } from './row.ts';
 import { scaling } from './scaling.ts';
 import { start } from './start.ts';
@@ -38,6 +39,7 @@ export const rows: readonly Row[] = [
   hubFleet,
   modules,
   plan,
+  routesRow,
   swap,
   idle,
   start,
