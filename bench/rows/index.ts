@@ -10,6 +10,7 @@ import { kills } from './kills.ts';
 import { modbusAdapter } from './modbus-adapter.ts';
 import { modbusHub } from './modbus-hub.ts';
 import { modules } from './modules.ts';
+import { modulesIdle } from './modules-idle.ts';
 import { opcuaHub } from './opcua-hub.ts';
 import { amqpOut, mqttOut } from './out.ts';
 import { plan } from './plan.ts';
@@ -41,6 +42,7 @@ export const rows: readonly Row[] = [
   plan,
   routesRow,
   swap,
+  modulesIdle,
   idle,
   start,
   image,

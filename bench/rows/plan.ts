@@ -1,97 +1,58 @@
-import type { Manifest, RunningModule } from '../../deployments/contract.ts';
-import { readManifest } from '../../deployments/manifest/read-manifest.ts';
-import { plan as planOf } from '../../deployments/plan/plan.ts';
-import { compileRoutes } from '../../deployments/routes/table.ts';
-import type { EntryResult } from '../harness/report.ts';
+import { join } from 'node:path';
 import { median, spread } from '../harness/statistics.ts';
+import { bench } from '../harness/tools.ts';
+import { probed } from './probed.ts';
 import type { Row } from './row.ts';
 
 const modules = 200;
-const routes = 50;
 const boundMs = 50;
 
-/** How long a person waits for the plan of a large deployment, and what routing costs a message. */
+interface Times {
+  readonly coldRead: number;
+  readonly coldPlan: number;
+  readonly warmRead: number;
+  readonly warmPlan: number;
+  readonly kB: number;
+}
+
+/** What a manifest for a whole plant costs before anything moves: the first time in a process, as for `dragoman plan`, and in one that runs. */
 export const plan: Row = {
   name: 'plan',
-  title: `a deployment of ${modules} modules read and planned, ms; a message matched against ${routes} routes, µs`,
+  title: `a manifest of ${modules} modules, every second with a new image: read and planned, milliseconds`,
   async run(options) {
-    const [before, after] = [document(1), document(2)];
-    const running = asRunning(readManifest(before).manifest!);
-    const times = options.quick ? 20 : 200;
-    const read: number[] = [];
-    const planned: number[] = [];
-    for (let time = 0; time < times; time++) {
-      const began = performance.now();
-      const { manifest } = readManifest(after);
-      const readAt = performance.now();
-      if (planOf(running, manifest!).steps.length < modules) throw new Error('a plan that leaves something out');
-      planned.push(performance.now() - readAt);
-      read.push(readAt - began);
-    }
-    const whole = read.map((ms, at) => ms + planned[at]!);
-    const perMessage = await routing(options.quick ? 20_000 : 200_000);
-    const entry = (name: string, figures: Record<string, number>, runs: readonly number[]): EntryResult => ({
-      ...{ name, role: 'ours', figures, spread: spread([...runs]), repeats: runs.length },
+    const { runs, busy } = await probed<Times>(join(bench, 'servers/plan-probe.ts'), [String(modules)], options);
+    const cold = runs.map(({ coldRead, coldPlan }) => coldRead + coldPlan);
+    const warm = runs.map(({ warmRead, warmPlan }) => warmRead + warmPlan);
+    const entry = (name: string, all: readonly number[], alone: readonly number[]) => ({
+      name,
+      role: 'ours' as const,
+      figures: { 'ms read and planned': median(all), 'ms planned alone': median(alone) },
+      spread: spread(all),
+      repeats: options.repeats,
+      runs,
     });
-    const worst = Math.max(...whole);
+    const bar = (text: string, value: number) =>
+      // A neighbour can only make it slower, so a bar that is passed is passed.
+      busy && value >= boundMs
+        ? { text, value, holds: undefined, reason: `machine busy: ${busy}` }
+        : { text, value, holds: value < boundMs };
     return {
       row: this.name,
       title: this.title,
       entries: [
-        entry('read, checked and planned', { ms: median(whole), 'worst ms': worst }, whole),
-        entry('planned alone', { ms: median(planned), 'worst ms': Math.max(...planned) }, planned),
-        entry('one message against all routes', { µs: perMessage }, [perMessage]),
+        entry(
+          'first time in its process',
+          cold,
+          runs.map(({ coldPlan }) => coldPlan),
+        ),
+        entry(
+          'again and again',
+          warm,
+          runs.map(({ warmPlan }) => warmPlan),
+        ),
       ],
-      bars: [{ text: `≤ ${boundMs} ms, read, checked and planned`, value: median(whole), holds: median(whole) <= boundMs }],
-      notes: ['every module is another version than the one that runs: the largest plan there is'],
+      bars: [bar(`< ${boundMs} ms, first time in its process`, median(cold)), bar(`< ${boundMs} ms, again and again`, median(warm))],
+      notes: [`a manifest of ${Math.round(median(runs.map(({ kB }) => kB)))} kB; each module has create options, env, a route and a twin`],
     };
   },
 };
-
-function document(version: number): object {
-  const settings = { image: 'built-in', createOptions: '{}' };
-  const createOptions = JSON.stringify({ HostConfig: { Memory: 67_108_864, PortBindings: { '80/tcp': [{ HostPort: '8080' }] } } });
-  const module = (index: number): object => ({
-    ...{ type: 'docker', version: String(version), status: 'running', restartPolicy: 'always', startupOrder: index % 10 },
-    env: { LINE: { value: `line-${index}` }, LIMIT: { value: String(index) } },
-    settings: { image: `registry.candyco.example/line/module-${index}:${version}`, createOptions },
-  });
-  const agent = {
-    schemaVersion: '1.1',
-    runtime: { type: 'docker', settings: { minDockerVersion: 'v1.25' } },
-    systemModules: {
-      edgeAgent: { type: 'docker', settings },
-      edgeHub: { type: 'docker', status: 'running', restartPolicy: 'always', settings },
-    },
-    modules: Object.fromEntries(Array.from({ length: modules }, (_, index) => [`module-${index}`, module(index)])),
-  };
-  const hub = {
-    schemaVersion: '1.1',
-    routes: Object.fromEntries(
-      Array.from({ length: routes }, (_, index) => [
-        `r${index}`,
-        `FROM /messages/modules/module-${index}/outputs/* WHERE $body.value > ${index} AND severity = 'high' INTO BrokeredEndpoint("/modules/module-${index + 1}/inputs/in")`,
-      ]),
-    ),
-    storeAndForwardConfiguration: { timeToLiveSecs: 7200 },
-  };
-  return { modulesContent: { $edgeAgent: { 'properties.desired': agent }, $edgeHub: { 'properties.desired': hub } } };
-}
-
-const asRunning = (manifest: Manifest): RunningModule[] =>
-  [...manifest.modules.values()].map((spec) => ({ name: spec.name, spec, imageId: '', runtimeStatus: 'running' }));
-
-async function routing(messages: number): Promise<number> {
-  const { manifest } = readManifest(document(1));
-  const { table } = compileRoutes(manifest!.routes, manifest!.storeAndForward);
-  const message = {
-    source: '/messages/modules/module-25/outputs/out',
-    body: Buffer.from('{"value": 30}'),
-    properties: { severity: 'high' },
-    system: { contentType: 'application/json', connectionModuleId: 'module-25' },
-  };
-  if (table!.match(message).length !== 1) throw new Error('a route that does not match');
-  const began = performance.now();
-  for (let sent = 0; sent < messages; sent++) table!.match(message);
-  return ((performance.now() - began) * 1000) / messages;
-}
