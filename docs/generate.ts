@@ -11,6 +11,7 @@ import { rules as mqttRules } from '../adapters/mqtt/rules.ts';
 import { opcua } from '../adapters/opcua/adapter.ts';
 import { rules as opcuaRules } from '../adapters/opcua/rules.ts';
 import { rules as payloadRules } from '../adapters/payload/rules.ts';
+import { rules as deploymentRules } from '../deployments/rules.ts';
 import { rules as configurationRules } from '../gateway/configuration/rules.ts';
 import { mappingJsonSchema } from '../mappings/json-schema.ts';
 import { keysPage } from '../mappings/keys-page.ts';
@@ -36,6 +37,7 @@ export function generatedFiles(): ReadonlyMap<string, string> {
         { title: 'mqtt', rules: mqttRules },
         { title: 'http', rules: httpRules },
         { title: 'Mappings that were sent to a gateway', rules: configurationRules },
+        { title: 'Deployments: `dragoman plan`, `deploy`', rules: deploymentRules },
       ]),
     ],
   ]);

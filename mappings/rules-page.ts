@@ -10,7 +10,7 @@ export interface RuleChapter {
 export function rulesPage(chapters: readonly RuleChapter[]): string {
   const described = new Set<string>();
   const parts = [
-    '# What `dragoman check` can say',
+    '# What `dragoman check` and `dragoman plan` can say',
     'Each problem names its rule; here is what it means, how it usually comes about, and what to do. Generated from the code.',
   ];
   for (const { title, rules } of chapters) {

@@ -55,7 +55,7 @@ const seconds = (ms: number): string => `${ms / 1000} s`;
 function unsettled({ name, image }: ModuleSpec, what: string): GatewayError {
   return new GatewayError('module-unsettled', `${name}: ${image} did not come up: ${what}`, {
     retry: 'after-fix',
-    hint: `its last lines are kept for GetModuleLogs; correct the module and deploy again`,
+    hint: `its last lines are kept (dragoman modules logs, GetModuleLogs); correct the module and deploy again`,
   });
 }
 

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { findingsOf } from '../../mappings/yaml/issues.ts';
 import type { ManifestProblem } from '../contract.ts';
+import type { DeploymentRule } from '../rules.ts';
 
 export type Keys = readonly (string | number)[];
 
@@ -8,11 +9,11 @@ export type Keys = readonly (string | number)[];
 export class Findings {
   readonly all: ManifestProblem[] = [];
 
-  error(keys: Keys, rule: string, message: string, hint?: string, which?: 'key' | 'value'): void {
+  error(keys: Keys, rule: DeploymentRule, message: string, hint?: string, which?: 'key' | 'value'): void {
     this.#add('error', keys, rule, message, hint, which);
   }
 
-  warn(keys: Keys, rule: string, message: string, hint?: string, which?: 'key' | 'value'): void {
+  warn(keys: Keys, rule: DeploymentRule, message: string, hint?: string, which?: 'key' | 'value'): void {
     this.#add('warn', keys, rule, message, hint, which);
   }
 
@@ -25,7 +26,7 @@ export class Findings {
     const result = schema.safeParse(value);
     if (result.success) return result.data;
     for (const { path, which, rule, message, hint } of findingsOf(result.error.issues, value, schema, keys))
-      this.error([...keys, ...(path as Keys)], rule, message, hint, which);
+      this.#add('error', [...keys, ...(path as Keys)], rule, message, hint, which);
     return undefined;
   }
 
