@@ -58,7 +58,7 @@ export async function run(options: { config: string }): Promise<number> {
       onHostUpdate: (state) => gateway.room.remote.twin.report('hostUpdate', state),
     });
     const data = dataFolder(config);
-    await using modules = await openModules(config, gateway, methods, log);
+    await using modules = await openModules(config, gateway, methods, log, logBook);
     await using api = await startApiServer(config.api.listen, {
       health: () => {
         const problems = gateway.problems();
@@ -85,11 +85,11 @@ export async function run(options: { config: string }): Promise<number> {
 }
 
 /** Loads nothing of it for a gateway without modules. */
-async function openModules(config: GatewayConfig, gateway: Gateway, methods: Methods, log: Log) {
+async function openModules(config: GatewayConfig, gateway: Gateway, methods: Methods, log: Log, logBook: LogBook) {
   const settings = config.modules;
   if (!settings) return undefined;
   const { startModules } = await import('../modules/start.ts');
-  return startModules({ config, settings, gateway, methods, log });
+  return startModules({ config, settings, gateway, methods, log, logBook });
 }
 
 /** Nobody who unpacks a box should have to make a folder for mappings that come from elsewhere. */

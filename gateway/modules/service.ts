@@ -16,6 +16,7 @@ import type { TwinObject } from '../../twin/section.ts';
 import { type GatewayConfig, inConfigFolder } from '../config.ts';
 import { dataFolder, deadLetterFolder } from '../folders.ts';
 import type { Gateway } from '../gateway.ts';
+import type { LogBook } from '../methods/log-book.ts';
 import type { Methods } from '../methods/methods.ts';
 import { packageVersion } from '../version.ts';
 import { Box } from './box.ts';
@@ -27,6 +28,7 @@ import { DeploymentSource } from './deployment-source.ts';
 import { ModuleEngine } from './engine.ts';
 import { imagesOf } from './images.ts';
 import { outboxSender } from './outbox-sender.ts';
+import { ownLogLines } from './own-logs.ts';
 import type { ModulesSettings } from './settings.ts';
 import { engineAddress } from './settings-files.ts';
 import { moduleRows, reportedHub } from './state.ts';
@@ -41,8 +43,11 @@ export interface ModuleServiceParts {
   readonly gateway: Pick<Gateway, 'edge' | 'origin' | 'append' | 'showEvents' | 'onHub'> & Pick<Gateway, 'room'>;
   readonly methods: Methods;
   readonly log: Log;
+  readonly logBook: Pick<LogBook, 'last'>;
 }
 
+/** Of the gateway's own log, in a support bundle and as logs of edgeAgent. */
+const bundledLines = 1_000;
 const version = { version: packageVersion(), build: '', commit: '' };
 /** The certificate of the broker is looked at so often. */
 const dayMs = 86_400_000;
@@ -95,7 +100,7 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
   }
 
   async #start(folder: string): Promise<void> {
-    const { config, settings, gateway, log } = this.#parts;
+    const { config, settings, gateway, log, logBook } = this.#parts;
     const hostName = hostNameOf(config, settings);
     const names = [hostName, ...settings.aliases];
     const certificate = await this.#box.certificates.broker(names);
@@ -144,6 +149,8 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
       version,
       gate: { settleMs: settings.settleFor, healthyWithinMs: settings.healthyWithin },
       identity: () => ({ deviceId: this.#who.deviceId, hub: this.#who.hub }),
+      ownLogs: () => ownLogLines(logBook.last(bundledLines)),
+      bundleFiles: async () => new Map([['modules.json', JSON.stringify(this.state(), undefined, 2)]]),
     });
     this.#stack.use(this.#agent);
     this.#follow();

@@ -3,6 +3,7 @@ import { backoff } from '../../model/backoff.ts';
 import { GatewayError } from '../../model/error.ts';
 import type { GatewayConfig } from '../config.ts';
 import type { Gateway } from '../gateway.ts';
+import type { LogBook } from '../methods/log-book.ts';
 import { MethodRefusal, type Methods } from '../methods/methods.ts';
 import { pause } from '../pause.ts';
 import type { ModuleControl, ModulesState } from './contract.ts';
@@ -36,6 +37,7 @@ export function startModules(parts: {
   readonly gateway: Gateway;
   readonly methods: Methods;
   readonly log: Log;
+  readonly logBook: LogBook;
 }): StartedModules {
   const stop = new AbortController();
   const stopped = new Promise<undefined>((resolve) => stop.signal.addEventListener('abort', () => resolve(undefined), { once: true }));
