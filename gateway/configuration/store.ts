@@ -1,8 +1,9 @@
 import { readdir, readFile, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Log } from '../../adapters/contract.ts';
+import { partEnding } from '../../deployments/whole-file.ts';
 import { Blobs } from './blobs.ts';
-import { partEnding, writeDurably } from './durable-file.ts';
+import { writeDurably } from './durable-file.ts';
 import { digestOfState, digestsOf, emptyState, Snapshot, type State } from './snapshot.ts';
 
 export interface Authorship {
