@@ -109,7 +109,9 @@ test('200 modules are planned within 50 ms', () => {
   const next = wanted(...specs.map((one, n) => (n % 2 === 0 ? one : { ...one, image: 'x:2' })));
   const now = specs.map(running);
   plan(now, next);
-  const before = performance.now();
+  // Time of the processor: a neighbour on the machine must not fail it.
+  const before = process.threadCpuUsage();
   expect(plan(now, next).steps).toHaveLength(101);
-  expect(performance.now() - before).toBeLessThan(50);
+  const { user, system } = process.threadCpuUsage(before);
+  expect((user + system) / 1000).toBeLessThan(50);
 });

@@ -243,7 +243,8 @@ describe('upstream', () => {
     const beforeMs = performance.now();
     const upstream = fakeUpstream();
     await box.restart({ upstream });
-    expect(performance.now() - beforeMs).toBeLessThan(1_000);
+    // It hangs for ever; the end and the next start take a fraction of this on a free machine.
+    expect(performance.now() - beforeMs).toBeLessThan(4_000);
     await upstream.seen(1);
   });
 
