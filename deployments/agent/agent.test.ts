@@ -42,6 +42,22 @@ describe('a deployment', () => {
     expect(rig.removedIdentities.sort()).toEqual(['early', 'off']);
   });
 
+  test('is told of once it is written down and before any of its modules is begun; a refused one is not', async () => {
+    await rig[Symbol.asyncDispose]();
+    const told: { readonly modules: readonly string[]; readonly made: number; readonly written: boolean }[] = [];
+    rig = await openRig(folder.path, box, clock, {
+      onFollowed: ({ modules }) =>
+        void told.push({
+          modules: [...modules.keys()],
+          made: box.calls.filter((call) => call.startsWith('create ')).length,
+          written: readFileSync(join(folder.path, 'deployment.json'), 'utf8').includes('score'),
+        }),
+    });
+    await apply(spec('score'));
+    await apply(spec('greedy', { createOptions: { HostConfig: { Privileged: true } } }));
+    expect(told).toEqual([{ modules: ['score'], made: 0, written: true }]);
+  });
+
   test('replaces one module and touches no other', async () => {
     await apply(spec('score'), spec('scale'));
     const { id } = box.named('scale');

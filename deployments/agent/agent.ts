@@ -1,7 +1,7 @@
 import type { GatewayError } from '../../model/error.ts';
 import { sameJson, type TwinObject } from '../../twin/section.ts';
 import type { Manifest, ManifestProblem, ModuleSpec, RunningModule } from '../contract.ts';
-import type { Engine } from '../engine/contract.ts';
+import type { Engine, EngineInfo } from '../engine/contract.ts';
 import { ownLabels } from '../engine/labels.ts';
 import { checkPolicy } from '../engine/policy.ts';
 import type { ReadyImage } from '../images/contract.ts';
@@ -83,7 +83,8 @@ export class DeploymentAgent implements AsyncDisposable {
     const reported = (): TwinObject => this.reported();
     this.methods = new AgentMethods({ ...options, ...shared, modules: this.#modules, lastWords, engine, reported });
     const prepare = (spec: ModuleSpec, signal: AbortSignal): Promise<ReadyImage> => this.#prepare(spec, signal);
-    this.#follow = new Follow(deployment, { ...shared, modules: this.#modules, file, prepare, cleanUp: () => this.#cleanUp() });
+    const cleanUp = (): Promise<void> => this.#cleanUp();
+    this.#follow = new Follow(deployment, { ...options, ...shared, modules: this.#modules, file, prepare, cleanUp });
   }
 
   /** Does not wait for an engine: modules are looked after as soon as there is one. Rejects only when the folder cannot be read. */
@@ -150,6 +151,12 @@ export class DeploymentAgent implements AsyncDisposable {
       startedAt: this.#startedAt,
       modules: new Map(this.#modules.all().map((runner) => [runner.name, runner.view])),
     });
+  }
+
+  /** The engine that is there, or why none is. */
+  get engine(): { readonly at: string; readonly info: EngineInfo } | { readonly absence: Error } {
+    const { absence, info } = this.#link;
+    return absence ? { absence } : { at: this.#link.engine().at, info: info! };
   }
 
   /** Of the deployment that is followed; survives restarts. Its routes hold without a hub. */

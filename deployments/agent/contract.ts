@@ -1,4 +1,5 @@
 import type { TwinObject } from '../../twin/section.ts';
+import type { Manifest } from '../contract.ts';
 import type { LogLine, OpenEngine } from '../engine/contract.ts';
 import type { Guarded, ModulePolicy } from '../engine/policy.ts';
 import type { Images } from '../images/contract.ts';
@@ -73,6 +74,8 @@ export interface AgentOptions {
   readonly identities: ModuleIdentitySource;
   readonly log: AgentLog;
   readonly audit: (act: AgentAct) => void;
+  /** A deployment is followed from now on: written down, and none of its modules begun. Its routes belong there before a module speaks. */
+  readonly onFollowed?: (manifest: Manifest) => void;
   /** Reported properties of `$edgeAgent`, whole, whenever they changed. Never called before `open` resolved. */
   readonly onReported: (reported: TwinObject) => void;
   readonly version: { readonly version: string; readonly build: string; readonly commit: string };

@@ -21,6 +21,7 @@ export interface FollowParts {
   readonly audit: (act: AgentAct) => void;
   readonly closing: AbortSignal;
   readonly changed: () => void;
+  readonly onFollowed?: (manifest: Manifest) => void;
 }
 
 const again = { firstMs: 30_000, longestMs: 600_000 } as const;
@@ -85,6 +86,7 @@ export class Follow {
     this.#refused = undefined;
     this.#unsettled = new Set();
     this.#waitMs = again.firstMs;
+    this.#parts.onFollowed?.(manifest);
     return this.#carryOut(deployment, signal);
   }
 

@@ -4,6 +4,7 @@ import { DeploymentAgent } from '../../deployments/agent/agent.ts';
 import type { AgentAct } from '../../deployments/agent/contract.ts';
 import type { Manifest, ManifestProblem, Plan } from '../../deployments/contract.ts';
 import type { OpenEngine } from '../../deployments/engine/contract.ts';
+import { openDocker } from '../../deployments/engine/docker.ts';
 import { fileKeyStore } from '../../deployments/key-store.ts';
 import { readManifest } from '../../deployments/manifest/read-manifest.ts';
 import { plan } from '../../deployments/plan/plan.ts';
@@ -25,13 +26,12 @@ import type { UpstreamSender } from './broker/contract.ts';
 import { readingsTap, writeHandler } from './built-in.ts';
 import type { DeploymentState, ModuleControl, ModulesState } from './contract.ts';
 import { DeploymentSource } from './deployment-source.ts';
-import { ModuleEngine } from './engine.ts';
 import { imagesOf } from './images.ts';
 import { outboxSender } from './outbox-sender.ts';
 import { ownLogLines } from './own-logs.ts';
 import type { ModulesSettings } from './settings.ts';
-import { engineAddress } from './settings-files.ts';
-import { moduleRows, reportedHub } from './state.ts';
+import { engineAddress, engineSockets } from './settings-files.ts';
+import { engineState, moduleRows, reportedHub } from './state.ts';
 import { manifestOf, type UpstreamDeployment } from './upstream/deployment-pair.ts';
 import type { DesiredSection } from './upstream/desired-mirror.ts';
 import { EdgeUpstream } from './upstream/edge-upstream.ts';
@@ -64,11 +64,9 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
   #broker!: ModuleBroker;
   #agent!: DeploymentAgent;
   #upstream: EdgeUpstream | undefined;
-  #routed: Manifest | undefined;
   #deployment: DeploymentState;
   #hub: { readonly version: number; readonly code: number; readonly description: string } | undefined;
   #reportedClients = '';
-  #engine = new ModuleEngine({});
 
   private constructor(parts: ModuleServiceParts, who: Who, box: Box, source: DeploymentSource, stack: AsyncDisposableStack) {
     this.#parts = parts;
@@ -129,8 +127,8 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
       removed: () => this.#broker.identitiesChanged(),
     });
     await this.#box.renewFiles();
-    this.#engine = new ModuleEngine(await engineAddress(settings, config));
-    const engine: OpenEngine = () => this.#engine.open();
+    const address = await engineAddress(settings, config);
+    const engine: OpenEngine = () => openDocker(address);
     const agentFolder = join(folder, 'agent');
     const images = await imagesOf(settings, config, { engine, data: agentFolder, onRefused: (refused) => this.#imageRefused(refused) });
     this.#agent = await DeploymentAgent.open({
@@ -138,14 +136,15 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
       gateway: config.gateway,
       engine,
       policy: settings.policy,
-      guarded: { sockets: this.#engine.sockets, folders: [dataFolder(config)] },
+      guarded: { sockets: engineSockets(address), folders: [dataFolder(config)] },
       images,
       network: settings.network,
       environmentOf: (module) => this.#box.environmentOf(module),
       identities: this.#box,
       log,
       audit: (act) => this.#audited(act),
-      onReported: (reported) => this.#reported(reported),
+      onFollowed: (manifest) => this.#route(manifest),
+      onReported: (reported) => this.#upstream?.reportAgent(reported),
       version,
       gate: { settleMs: settings.settleFor, healthyWithinMs: settings.healthyWithin },
       identity: () => ({ deviceId: this.#who.deviceId, hub: this.#who.hub }),
@@ -153,7 +152,10 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
       bundleFiles: async () => new Map([['modules.json', JSON.stringify(this.state(), undefined, 2)]]),
     });
     this.#stack.use(this.#agent);
-    this.#follow();
+    if (this.#agent.manifest) {
+      this.#route(this.#agent.manifest);
+      this.#deployment = { ...this.#deployment, state: 'done', code: 200 };
+    }
     if (edge) this.#joinHub(edge);
     this.#joinGateway();
     const renew = setInterval(() => void this.#renewCertificate(names), dayMs).unref();
@@ -206,7 +208,7 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
 
   state(): ModulesState {
     return {
-      ...this.#engine.state(),
+      ...engineState(this.#agent.engine),
       deployment: this.#deployment,
       modules: moduleRows(this.#agent.reported(), this.#broker.clients(), this.#agent.manifest),
       broker: this.#broker.counters(),
@@ -235,14 +237,10 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
     const about = { from, version: desiredVersion ?? 0 };
     this.#deployment = { ...about, state: 'under way', code: 406, description: '' };
     await this.#source.take(from, wanted);
-    // A module may speak as soon as it runs: its routes are there before.
-    const problems = await this.#agent.check(manifest);
-    if (!problems.some(({ severity }) => severity === 'error')) this.#route(manifest);
     const status = await this.#agent.apply(manifest, desiredVersion, from);
     if (status.code === 406) return;
     const done = status.code === 200;
     this.#deployment = { ...about, state: done ? 'done' : 'failed', code: status.code, description: status.description };
-    this.#follow();
     if (status.code !== 200 && status.code !== 500) return;
     // Those that were made anew have theirs already; one whose container could not be made has none yet.
     for (const module of manifest.modules.keys()) if (this.#box.identities.get(module)) await this.#setTwin(module);
@@ -255,7 +253,7 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
   }
 
   #ownTwin(module: string): TwinObject | undefined {
-    return this.#source.from === 'hub' ? undefined : this.#routed?.twins.get(module);
+    return this.#source.from === 'hub' ? undefined : this.#agent.manifest?.twins.get(module);
   }
 
   /** A hub that never heard of a module has nothing to say about what a manifest from elsewhere wants of it. */
@@ -290,24 +288,11 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
     }
   }
 
-  /** The routes of the deployment that is followed, and connections at the hub for its modules. One under way has its own already. */
-  #follow(): void {
-    const { manifest } = this.#agent;
-    if (!manifest || this.#deployment.state === 'under way') return;
-    if (manifest !== this.#routed) this.#route(manifest);
-    if (this.#deployment.state === 'none') this.#deployment = { ...this.#deployment, state: 'done', code: 200 };
-  }
-
+  /** The routes of the deployment that is followed, and connections at the hub for its modules. */
   #route(manifest: Manifest): void {
     const { table } = compileRoutes(manifest.routes, manifest.storeAndForward);
     if (table) this.#broker.setRoutes(table, { maxBytes: manifest.storeAndForward.maxSizeBytes });
     this.#upstream?.setModules(manifest.modules.keys());
-    this.#routed = manifest;
-  }
-
-  #reported(reported: TwinObject): void {
-    this.#follow();
-    this.#upstream?.reportAgent(reported);
   }
 
   #tellClients(): void {

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { EngineAddress } from '../../deployments/engine/address.ts';
+import { type EngineAddress, resolveAddress } from '../../deployments/engine/address.ts';
 import type { Signer } from '../../deployments/images/contract.ts';
 import { GatewayError } from '../../model/error.ts';
 import { type GatewayConfig, inConfigFolder } from '../config.ts';
@@ -13,6 +13,16 @@ export async function engineAddress({ engine, engineTls }: ModulesSettings, conf
     ['ca.pem', 'cert.pem', 'key.pem'].map((name) => pem(config, join(engineTls, name), 'modules.engineTls')),
   );
   return { url: engine, tls: { ca: ca!, certificate: certificate!, key: key! } };
+}
+
+/** Where the engine listens on this machine, for the policy; the usual places are known without. */
+export function engineSockets(address: EngineAddress): readonly string[] {
+  try {
+    const resolved = resolveAddress(address);
+    return 'socketPath' in resolved ? [resolved.socketPath] : [];
+  } catch {
+    return [];
+  }
 }
 
 /** Rejects with `modules-file`. */

@@ -1,9 +1,16 @@
+import type { DeploymentAgent } from '../../deployments/agent/agent.ts';
 import type { Manifest, ModuleSpec } from '../../deployments/contract.ts';
 import { isTwinObject, type TwinObject } from '../../twin/section.ts';
 import type { BrokerClient } from './broker/contract.ts';
-import type { ModuleRow } from './contract.ts';
+import type { ModuleRow, ModulesState } from './contract.ts';
 
 const never = '0001-01-01T00:00:00Z';
+
+/** `docker 20.10.24 at unix:/var/run/docker.sock`, or why there is none. */
+export function engineState(engine: DeploymentAgent['engine']): Pick<ModulesState, 'engine' | 'engineProblem'> {
+  if ('absence' in engine) return { engine: 'none', engineProblem: engine.absence.message };
+  return { engine: `${engine.info.name} ${engine.info.version} at ${engine.at}` };
+}
 
 /** The modules of what `$edgeAgent` reports, and those that could not be made yet; by name. */
 export function moduleRows(
