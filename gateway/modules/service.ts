@@ -224,26 +224,29 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
   }
 
   deploy(manifest: Manifest, { from }: { readonly who: string; readonly from: string }): void {
-    void this.#deploy(manifest, undefined, from).catch((error: unknown) =>
-      this.#parts.log.error({ err: error }, 'a deployment failed by a defect'),
-    );
+    void this.#deploy(manifest, undefined, from);
   }
 
   async call(name: string, payload: unknown): Promise<{ status: number; payload: unknown }> {
     return this.#agent.methods.call(name, payload, 'command');
   }
 
+  /** Never rejects: whoever waits for an answer gets one, also when the disk is full. */
   async #deploy(manifest: Manifest, desiredVersion: number | undefined, from: string, wanted?: object): Promise<void> {
     const about = { from, version: desiredVersion ?? 0 };
     this.#deployment = { ...about, state: 'under way', code: 406, description: '' };
-    await this.#source.take(from, wanted);
-    const status = await this.#agent.apply(manifest, desiredVersion, from);
-    if (status.code === 406) return;
-    const done = status.code === 200;
-    this.#deployment = { ...about, state: done ? 'done' : 'failed', code: status.code, description: status.description };
-    if (status.code !== 200 && status.code !== 500) return;
-    // Those that were made anew have theirs already; one whose container could not be made has none yet.
-    for (const module of manifest.modules.keys()) if (this.#box.identities.get(module)) await this.#setTwin(module);
+    try {
+      await this.#source.take(from, wanted);
+      const { code, description } = await this.#agent.apply(manifest, desiredVersion, from);
+      if (code === 406) return;
+      this.#deployment = { ...about, state: code === 200 ? 'done' : 'failed', code, description };
+      if (code !== 200 && code !== 500) return;
+      // Those that were made anew have theirs already; one whose container could not be made has none yet.
+      for (const module of manifest.modules.keys()) if (this.#box.identities.get(module)) await this.#setTwin(module);
+    } catch (error) {
+      this.#deployment = { ...about, state: 'failed', code: 500, description: (error as Error).message };
+      this.#parts.log.error({ err: error }, 'a deployment could not be taken up');
+    }
   }
 
   /** The hub keeps twins of modules itself; those of a manifest that came otherwise are set here. */
@@ -277,14 +280,10 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
     const [first] = ofHub;
     this.#hub = { version: hubVersion, code: first ? 400 : 200, description: first ? `${first.path}: ${first.message}` : '' };
     this.#tellClients();
-    try {
-      if (manifest) await this.#deploy(manifest, desiredVersion, 'hub', wanted);
-      else {
-        const { code, description } = this.#agent.refuse(problems, desiredVersion, 'hub');
-        this.#deployment = { state: 'failed', from: 'hub', version: desiredVersion, code, description };
-      }
-    } catch (error) {
-      log.error({ err: error }, 'a deployment of the hub could not be taken up');
+    if (manifest) await this.#deploy(manifest, desiredVersion, 'hub', wanted);
+    else {
+      const { code, description } = this.#agent.refuse(problems, desiredVersion, 'hub');
+      this.#deployment = { state: 'failed', from: 'hub', version: desiredVersion, code, description };
     }
   }
 
