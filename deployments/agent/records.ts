@@ -5,6 +5,7 @@ import { GatewayError } from '../../model/error.ts';
 import type { ModuleSpec } from '../contract.ts';
 import { containerName } from '../engine/labels.ts';
 import { fileKeyStore, type KeyStore } from '../key-store.ts';
+import { storedJson } from '../stored-json.ts';
 
 /** One making of a module. */
 export interface Incarnation {
@@ -71,7 +72,7 @@ export class ModuleRecords {
     const records: ModuleRecord[] = [];
     const damaged: string[] = [];
     for (const file of files.filter((name) => name.endsWith(ending))) {
-      const record = parse(await this.#store.read(file));
+      const record = storedJson(Stored, await this.#store.read(file)) as ModuleRecord | undefined;
       if (record && fileOf(record.module) === file) records.push(record);
       else damaged.push(join(this.#folder, file));
     }
@@ -104,11 +105,3 @@ export function diskError(folder: string, cause: NodeJS.ErrnoException): Gateway
 
 const ending = '.json';
 const fileOf = (module: string): string => `${containerName(module)}${ending}`;
-
-function parse(text: string | undefined): ModuleRecord | undefined {
-  try {
-    return Stored.parse(JSON.parse(text ?? '')) as ModuleRecord;
-  } catch {
-    return undefined;
-  }
-}

@@ -5,8 +5,7 @@ import { readDeployment } from '../../deployments/read-deployment.ts';
 import { formatProblems } from '../../mappings/report.ts';
 import { callGateway } from '../api/access.ts';
 import type { ModulesState } from '../modules/contract.ts';
-import { inLines, moduleTable } from './modules.ts';
-import { sayRefusal } from './refusal.ts';
+import { inLines, moduleTable, sayModuleRefusal } from './modules.ts';
 
 export interface DeployOptions {
   readonly data: string;
@@ -63,13 +62,9 @@ interface Finding {
 }
 
 function sayDeploymentRefusal(file: string, payload: unknown): void {
-  const { error, details } = payload as { error?: string; details?: readonly Finding[] };
-  if (error === 'method-unknown') {
-    process.stderr.write('the gateway runs no modules\n  add "modules: {}" to its dragoman.yaml and start it anew\n');
-    return;
-  }
+  const { details } = payload as { details?: readonly Finding[] };
   if (!details) {
-    sayRefusal(payload);
+    sayModuleRefusal(payload);
     return;
   }
   for (const { path, severity, message, hint } of details)

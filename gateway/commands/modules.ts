@@ -70,7 +70,8 @@ function describe(state: ModulesState): string {
   ].join('\n');
 }
 
-function sayModuleRefusal(payload: unknown): void {
+/** As any method's, and what to do where the gateway runs no modules. */
+export function sayModuleRefusal(payload: unknown): void {
   const { error } = payload as { error?: string };
   if (error === 'method-unknown')
     process.stderr.write('the gateway runs no modules\n  add "modules: {}" to its dragoman.yaml and start it anew\n');

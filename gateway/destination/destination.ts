@@ -1,10 +1,10 @@
 import { encodingNamed } from '../../encodings/encodings.ts';
 import type { HubContext, HubMessage, HubSession } from '../../hub-client/contract.ts';
+import { fieldLog } from '../field-log.ts';
 import { Forwarder, type ForwarderState } from '../forwarder.ts';
 import { type HubLink, openHubLink } from '../hub-link.ts';
 import type { CursorCounters, OutboxCursor } from '../outbox/contract.ts';
 import type { DeadLetters } from './dead-letters.ts';
-import { namedLog } from './named-log.ts';
 import { Pace } from './pace.ts';
 import { selectedPlant } from './selected-plant.ts';
 import { selector } from './selection.ts';
@@ -46,7 +46,7 @@ export class Destination implements AsyncDisposable {
     { letters, onSession }: DestinationParts,
     signal: AbortSignal,
   ): Promise<Destination> {
-    const log = namedLog(whole.log, config.name);
+    const log = fieldLog(whole.log, { destination: config.name });
     const context = { ...whole, log, ...(config.select && { plant: selectedPlant(whole.plant, config.select) }) };
     const link = await openHubLink(config, context, signal);
     const forwarder = new Forwarder({

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { KeyStore } from '../../deployments/key-store.ts';
+import { storedJson } from '../../deployments/stored-json.ts';
 
 const fileName = 'deployment-source.json';
 const Stored = z.object({ from: z.string(), hub: z.string().optional() });
@@ -22,7 +23,7 @@ export class DeploymentSource {
   }
 
   static async open(store: KeyStore): Promise<DeploymentSource> {
-    const stored = parsed(await store.read(fileName));
+    const stored = storedJson(Stored, await store.read(fileName));
     return new DeploymentSource(store, stored?.from ?? '', stored?.hub);
   }
 
@@ -43,11 +44,3 @@ export class DeploymentSource {
 }
 
 const digestOf = (wanted: object): string => createHash('sha256').update(JSON.stringify(wanted)).digest('hex');
-
-function parsed(text: string | undefined) {
-  try {
-    return Stored.parse(JSON.parse(text ?? ''));
-  } catch {
-    return undefined;
-  }
-}

@@ -2,7 +2,7 @@ import { chmod, mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ModuleIdentity } from '../../deployments/contract.ts';
 import { idOf, pathOf } from '../../hub-client/azure/identity-name.ts';
-import { identityResource, sasToken } from '../../hub-client/azure/sas.ts';
+import { expiryOf, identityResource, sasToken } from '../../hub-client/azure/sas.ts';
 
 export interface MqttFilesParts {
   /** Folder that is mounted into the container of that module alone; see the workload API. */
@@ -32,7 +32,7 @@ export async function writeMqttFiles(identity: ModuleIdentity, parts: MqttFilesP
   const token = {
     resource: identityResource(hubHostName, name),
     key: Buffer.from(identity.primaryKey, 'base64'),
-    expiresAtS: Math.floor((now() + lifetimeMs) / 1000),
+    expiresAtS: expiryOf(now(), lifetimeMs),
   };
   const files: Readonly<Record<string, string>> = {
     host: gatewayHostName,

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Log } from '../../adapters/contract.ts';
 import type { KeyStore } from '../../deployments/key-store.ts';
+import { storedJson } from '../../deployments/stored-json.ts';
 import { backoff } from '../../model/backoff.ts';
 import { pause } from '../pause.ts';
 import type { EdgePlace } from './upstream/place.ts';
@@ -30,7 +31,7 @@ export async function whoWeAre(
 ): Promise<Who> {
   const { edge, gateway, store, log } = parts;
   if (!edge) return { deviceId: gateway, hub: noHub };
-  const known = parsed(await store.read(fileName));
+  const known = storedJson(Stored, await store.read(fileName));
   const waits = backoff();
   for (let said = false; ; said = true) {
     try {
@@ -45,13 +46,5 @@ export async function whoWeAre(
       await pause(waits.next(error), signal);
       signal.throwIfAborted();
     }
-  }
-}
-
-function parsed(text: string | undefined): Who | undefined {
-  try {
-    return Stored.parse(JSON.parse(text ?? ''));
-  } catch {
-    return undefined;
   }
 }

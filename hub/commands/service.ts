@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { HubError } from '../error.ts';
 import { callHub } from './rest-call.ts';
-import { folderOf, print } from './shared.ts';
+import { folderOf, print, twinPath } from './shared.ts';
 
 interface OfModule {
   readonly module?: string;
@@ -19,7 +19,11 @@ export async function method(
     payload: payload === undefined ? null : parsed(payload, command),
     ...(options.timeout !== undefined && { responseTimeoutInSeconds: options.timeout / 1000 }),
   };
-  const answer = (await callHub(folderOf(command), { method: 'POST', path: `/twins/${pathOf(id, options)}/methods`, body })) as {
+  const answer = (await callHub(folderOf(command), {
+    method: 'POST',
+    path: `/twins/${twinPath(id, options.module, command)}/methods`,
+    body,
+  })) as {
     readonly status: number;
     readonly payload: unknown;
   };
@@ -43,12 +47,6 @@ export async function send(
     text,
   });
   await print(`the message waits for ${id}`);
-}
-
-/** `gw-1`, or `gw-1/score` for a module, as `dragoman hub twin` has it. */
-function pathOf(id: string, { module: named }: OfModule): string {
-  const [device = '', module = named] = id.split('/');
-  return module === undefined ? encodeURIComponent(device) : `${encodeURIComponent(device)}/modules/${encodeURIComponent(module)}`;
 }
 
 function parsed(text: string, command: Command): unknown {

@@ -7,6 +7,14 @@ export function folderOf(command: Command): string {
   return (command.optsWithGlobals().data as string | undefined) ?? defaultFolder;
 }
 
+/** `gw-1`, or `gw-1/score` for a module (which an option may name instead), as it stands in the paths of twins and methods. */
+export function twinPath(id: string, option: string | undefined, command: Command): string {
+  const [device = '', module, ...more] = id.split('/');
+  if (more.length > 0 || (module !== undefined && option !== undefined)) command.error('write DEVICE or DEVICE/MODULE', { exitCode: 2 });
+  const name = module ?? option;
+  return name === undefined ? encodeURIComponent(device) : `${encodeURIComponent(device)}/modules/${encodeURIComponent(name)}`;
+}
+
 /** Taken by `hub` wherever it stands on the line; named here for the help. */
 export const onFolder = (command: Command): Command => command.option('--data <dir>', 'folder of the hub (default: ./data/hub)');
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { afterFix } from '../error.ts';
 import { callHub } from './rest-call.ts';
-import { folderOf, print } from './shared.ts';
+import { folderOf, print, twinPath } from './shared.ts';
 
 interface TwinOptions {
   readonly module?: string;
@@ -19,18 +19,11 @@ type Json = Record<string, unknown>;
 export async function twin(id: string, options: TwinOptions, command: Command): Promise<void> {
   const ways = [options.patch, options.set ?? options.desired].filter((way) => way !== undefined);
   if (ways.length > 1) command.error('--patch says all of it: leave out --set and --desired', { exitCode: 2 });
-  const path = `/twins/${pathOf(id, options.module, command)}`;
+  const path = `/twins/${twinPath(id, options.module, command)}`;
   const body = options.patch ?? patchOf(options);
   const call = body === undefined ? ({ method: 'GET', path } as const) : ({ method: 'PATCH', path, body } as const);
   const found = await callHub(folderOf(command), call);
   await print(JSON.stringify(found, undefined, options.json ? undefined : 2));
-}
-
-function pathOf(id: string, option: string | undefined, command: Command): string {
-  const [device = '', module, ...more] = id.split('/');
-  if (more.length > 0 || (module !== undefined && option !== undefined)) command.error('write DEVICE or DEVICE/MODULE', { exitCode: 2 });
-  const name = module ?? option;
-  return name === undefined ? encodeURIComponent(device) : `${encodeURIComponent(device)}/modules/${encodeURIComponent(name)}`;
 }
 
 function patchOf({ set, desired }: TwinOptions): Json | undefined {

@@ -7,12 +7,12 @@ import type { AzureSession } from '../../../hub-client/azure/session.ts';
 import type { MethodCall, MethodResult } from '../../../hub-client/contract.ts';
 import { GatewayError, NotConnectedError } from '../../../model/error.ts';
 import type { TwinObject } from '../../../twin/section.ts';
+import { fieldLog } from '../../field-log.ts';
 import { DeploymentPair, type UpstreamDeployment } from './deployment-pair.ts';
 import { DesiredMirror, type DesiredSection } from './desired-mirror.ts';
 import { Doorway } from './doorway.ts';
 import { IdentityLink, type IdentityLinkOptions, type LinkState } from './identity-link.ts';
 import { IdentityRefresh } from './identity-refresh.ts';
-import { moduleLog } from './module-log.ts';
 import { borneMessage, ownMessage } from './module-message.ts';
 import { Newest } from './newest.ts';
 import type { EdgePlace } from './place.ts';
@@ -231,7 +231,12 @@ export class EdgeUpstream implements AsyncDisposable {
     if (!module) throw withoutIdentity(moduleId);
     if (module.deviceId !== device.deviceId) throw anotherDevice(module.deviceId, device.deviceId);
     const { connectAs } = await import('../../../hub-client/azure/client.ts');
-    return connectAs({ ...device, moduleId, proof: keyProof(module.primaryKey) }, place.settings, moduleLog(log, moduleId), signal);
+    return connectAs(
+      { ...device, moduleId, proof: keyProof(module.primaryKey) },
+      place.settings,
+      fieldLog(log, { module: moduleId }),
+      signal,
+    );
   }
 
   async #send(message: RoutedMessage): Promise<void> {
