@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { capability } from '../../test/support/capabilities.ts';
 import { docker, makeShellImage } from '../../test/support/engine.ts';
+import { manifestWith, moduleOf } from '../../test/support/manifest.ts';
 import { freePort } from '../../test/support/ports.ts';
 import { startProcess } from '../harness/process.ts';
 import type { EntryResult } from '../harness/report.ts';
@@ -77,16 +78,8 @@ async function atRest(folder: string, withModules: boolean, windowMs: number): P
 }
 
 function deploy(folder: string): void {
-  const settings = { image: 'built-in', createOptions: '{}' };
-  const always = { type: 'docker', status: 'running', restartPolicy: 'always' };
-  const module = { ...always, imagePullPolicy: 'never', settings: { image: `${mine}:1` } };
-  const agent = {
-    ...{ schemaVersion: '1.1', runtime: { type: 'docker', settings: { minDockerVersion: 'v1.25' } } },
-    systemModules: { edgeAgent: { type: 'docker', settings }, edgeHub: { ...always, settings } },
-    modules: Object.fromEntries(names.map((name) => [name, module])),
-  };
-  const hub = { schemaVersion: '1.1', routes: {}, storeAndForwardConfiguration: { timeToLiveSecs: 60 } };
-  const manifest = { modulesContent: { $edgeAgent: { 'properties.desired': agent }, $edgeHub: { 'properties.desired': hub } } };
+  const module = moduleOf({ image: `${mine}:1`, more: { imagePullPolicy: 'never' } });
+  const manifest = manifestWith(Object.fromEntries(names.map((name) => [name, module])));
   writeFileSync(join(folder, 'deployment.json'), JSON.stringify(manifest));
   const { status, stdout, stderr } = spawnSync(node, [main, 'deploy', 'deployment.json'], { encoding: 'utf8', cwd: folder });
   if (status !== 0) throw new Error(`dragoman deploy ended with ${status}:\n${stdout}${stderr}`);

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { docker, makeShellImage } from '../../test/support/engine.ts';
+import { manifestWith, moduleOf } from '../../test/support/manifest.ts';
 import { freePort } from '../../test/support/ports.ts';
 import { startProcess } from '../harness/process.ts';
 import type { EntryResult } from '../harness/report.ts';
@@ -111,19 +112,7 @@ function deploy(folder: string, image: string): void {
   if (status !== 0) throw new Error(`dragoman deploy ended with ${status}:\n${stdout}${stderr}`);
 }
 
-function manifest(image: string): object {
-  const settings = { image: 'built-in', createOptions: '{}' };
-  const always = { type: 'docker', status: 'running', restartPolicy: 'always' };
-  const module = { ...always, version: '1.0', settings: { image, createOptions: '{}' } };
-  const agent = {
-    schemaVersion: '1.1',
-    runtime: { type: 'docker', settings: { minDockerVersion: 'v1.25' } },
-    systemModules: { edgeAgent: { type: 'docker', settings }, edgeHub: { ...always, settings } },
-    modules: Object.fromEntries(names.map((name) => [name, module])),
-  };
-  const hub = { schemaVersion: '1.1', routes: {}, storeAndForwardConfiguration: { timeToLiveSecs: 7200 } };
-  return { modulesContent: { $edgeAgent: { 'properties.desired': agent }, $edgeHub: { 'properties.desired': hub } } };
-}
+const manifest = (image: string) => manifestWith(Object.fromEntries(names.map((name) => [name, moduleOf({ image })])));
 
 /** What is this run's own on an engine that others may use. */
 async function clean(host: string): Promise<void> {

@@ -7,50 +7,29 @@
 import type { Manifest, RunningModule } from '../../deployments/contract.ts';
 import { readManifest } from '../../deployments/manifest/read-manifest.ts';
 import { plan } from '../../deployments/plan/plan.ts';
+import { manifestWith, moduleOf } from '../../test/support/manifest.ts';
 import { median } from '../harness/statistics.ts';
 
 const modules = Number(process.argv[2]);
 
-const moduleOf = (at: number, image: string) => ({
-  version: '1.0',
-  type: 'docker',
-  status: 'running',
-  restartPolicy: 'always',
-  startupOrder: at % 10,
-  env: Object.fromEntries(Array.from({ length: 8 }, (_, n) => [`SETTING_${n}`, { value: `value ${n} of ${at}` }])),
-  settings: {
+const moduleAt = (at: number, image: string) =>
+  moduleOf({
     image,
-    createOptions: JSON.stringify({
+    env: Object.fromEntries(Array.from({ length: 8 }, (_, n) => [`SETTING_${n}`, `value ${n} of ${at}`])),
+    createOptions: {
       ExposedPorts: { '8080/tcp': {} },
       Labels: { line: `line-${at}` },
       HostConfig: { Memory: 67_108_864, PortBindings: { '8080/tcp': [{ HostPort: String(20_000 + at) }] } },
-    }),
-  },
-});
+    },
+    more: { startupOrder: at % 10 },
+  });
 
 function manifestOf(imageOf: (at: number) => string): unknown {
   const all = Array.from({ length: modules }, (_, at) => at);
-  const system = { type: 'docker', settings: { image: 'mcr.microsoft.com/azureiotedge:1.5' } };
-  return {
-    modulesContent: {
-      $edgeAgent: {
-        'properties.desired': {
-          schemaVersion: '1.1',
-          runtime: { type: 'docker', settings: { minDockerVersion: 'v1.25' } },
-          systemModules: { edgeAgent: system, edgeHub: { ...system, status: 'running', restartPolicy: 'always' } },
-          modules: Object.fromEntries(all.map((at) => [`module-${at}`, moduleOf(at, imageOf(at))])),
-        },
-      },
-      $edgeHub: {
-        'properties.desired': {
-          schemaVersion: '1.1',
-          routes: Object.fromEntries(all.map((at) => [`r${at}`, `FROM /messages/modules/module-${at}/* INTO $upstream`])),
-          storeAndForwardConfiguration: { timeToLiveSecs: 7200 },
-        },
-      },
-      ...Object.fromEntries(all.map((at) => [`module-${at}`, { 'properties.desired': { limit: at, mode: 'auto' } }])),
-    },
-  };
+  return manifestWith(Object.fromEntries(all.map((at) => [`module-${at}`, moduleAt(at, imageOf(at))])), {
+    routes: Object.fromEntries(all.map((at) => [`r${at}`, `FROM /messages/modules/module-${at}/* INTO $upstream`])),
+    twins: Object.fromEntries(all.map((at) => [`module-${at}`, { limit: at, mode: 'auto' }])),
+  });
 }
 
 function read(value: unknown): Manifest {

@@ -1,22 +1,12 @@
 import { expect, test } from 'vitest';
 import type { TwinObject } from '../../twin/section.ts';
 import type { ModuleSpec } from '../contract.ts';
+import { filterSpec } from '../testing/filter-spec.ts';
 import { containerBody } from './container-body.ts';
 import { containerName, specHash } from './labels.ts';
 import { defaultLogConfig } from './logging.ts';
 
-const spec = (createOptions: TwinObject = {}, more: Partial<ModuleSpec> = {}): ModuleSpec => ({
-  name: 'filter',
-  version: '1',
-  status: 'running',
-  restartPolicy: 'always',
-  imagePullPolicy: 'on-create',
-  startupOrder: 1,
-  env: {},
-  image: 'box.local/filter:1',
-  createOptions,
-  ...more,
-});
+const spec = (createOptions: TwinObject = {}, more: Partial<ModuleSpec> = {}) => filterSpec({ createOptions, ...more });
 const host = { gateway: 'gw-1', imageId: 'sha256:aa', network: 'azure-iot-edge', env: {}, binds: [], loggingOptions: '' };
 const hostConfigOf = (body: TwinObject): TwinObject => body.HostConfig as TwinObject;
 

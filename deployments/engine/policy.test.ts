@@ -4,20 +4,11 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { tempFolder } from '../../test/support/temp.ts';
 import type { TwinObject } from '../../twin/section.ts';
-import type { ManifestProblem, ModuleSpec } from '../contract.ts';
+import type { ManifestProblem } from '../contract.ts';
+import { filterSpec } from '../testing/filter-spec.ts';
 import { checkPolicy, type Guarded, ModulePolicy } from './policy.ts';
 
-const spec = (createOptions: TwinObject): ModuleSpec => ({
-  name: 'filter',
-  version: '1',
-  status: 'running',
-  restartPolicy: 'always',
-  imagePullPolicy: 'on-create',
-  startupOrder: 1,
-  env: {},
-  image: 'box.local/filter:1',
-  createOptions,
-});
+const spec = (createOptions: TwinObject) => filterSpec({ createOptions });
 const check = (options: TwinObject, policy: Partial<ModulePolicy> = {}, guarded?: Guarded): readonly ManifestProblem[] =>
   checkPolicy(spec(options), ModulePolicy.parse(policy), guarded);
 const host = (HostConfig: TwinObject): TwinObject => ({ HostConfig });

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { tempFolder } from '../../test/support/temp.ts';
 import type { ModuleSpec } from '../contract.ts';
 import { make } from '../engine/errors.ts';
+import { filterSpec } from '../testing/filter-spec.ts';
 import type { ImagePolicy, Images, RefusedImage, Signer } from './contract.ts';
 import { openImages } from './images.ts';
 import { imageStatement } from './signature.ts';
@@ -16,18 +17,6 @@ const credentials = [
   { address: 'other.local', username: 'nobody', password: 'x' },
   { address: 'https://Box.local/', username: 'edge', password: 's3cret' },
 ];
-const spec = (more: Partial<ModuleSpec> = {}): ModuleSpec => ({
-  name: 'filter',
-  version: '1',
-  status: 'running',
-  restartPolicy: 'always',
-  imagePullPolicy: 'on-create',
-  startupOrder: 1,
-  env: {},
-  image: 'box.local/filter:1',
-  createOptions: {},
-  ...more,
-});
 const hex = (digit: string): string => `sha256:${digit.repeat(64)}`;
 const pulled = fakeImage(hex('a'), { tags: ['box.local/filter:1'], digests: [`box.local/filter@${hex('b')}`] });
 const away = make('registry-unreachable', 'pulling box.local/filter:1: dial tcp: connection refused');
@@ -58,14 +47,14 @@ const open = (policy: ImagePolicy = {}, withFolder = false): Promise<Images> =>
 
 describe('from a registry', () => {
   test('pulled with the login of its registry, and made from by id', async () => {
-    expect(await (await open()).ensure(spec(), { credentials })).toEqual({ imageId: hex('a'), from: 'registry' });
+    expect(await (await open()).ensure(filterSpec(), { credentials })).toEqual({ imageId: hex('a'), from: 'registry' });
     expect(engine.calls).toEqual(['pull box.local/filter:1 as edge']);
   });
 
   test('a registry that is away does no harm where the image is here', async () => {
     engine = new EngineOfImages([pulled]);
     engine.registry.set('box.local/filter:1', away);
-    expect(await (await open()).ensure(spec(), { credentials })).toEqual({
+    expect(await (await open()).ensure(filterSpec(), { credentials })).toEqual({
       imageId: hex('a'),
       from: 'engine',
       note: expect.stringContaining('connection refused'),
@@ -74,8 +63,8 @@ describe('from a registry', () => {
 
   test('and is said where it is not', async () => {
     engine.registry.set('box.local/filter:1', away);
-    await expect((await open()).ensure(spec(), { credentials })).rejects.toMatchObject({ code: 'registry-unreachable' });
-    await expect((await open({}, true)).ensure(spec(), { credentials })).rejects.toMatchObject({
+    await expect((await open()).ensure(filterSpec(), { credentials })).rejects.toMatchObject({ code: 'registry-unreachable' });
+    await expect((await open({}, true)).ensure(filterSpec(), { credentials })).rejects.toMatchObject({
       code: 'registry-unreachable',
       message: expect.stringContaining(`no tar in ${at('images')} has it`),
     });
@@ -84,11 +73,11 @@ describe('from a registry', () => {
   test('a full disk is no reason to take an older image', async () => {
     engine = new EngineOfImages([pulled]);
     engine.registry.set('box.local/filter:1', make('engine-disk-full', 'no space left on device'));
-    await expect((await open()).ensure(spec(), { credentials })).rejects.toMatchObject({ code: 'engine-disk-full' });
+    await expect((await open()).ensure(filterSpec(), { credentials })).rejects.toMatchObject({ code: 'engine-disk-full' });
   });
 
   test('with the policy never it is not asked', async () => {
-    const never = spec({ imagePullPolicy: 'never' });
+    const never = filterSpec({ imagePullPolicy: 'never' });
     await expect((await open()).ensure(never, { credentials })).rejects.toMatchObject({
       code: 'image-absent',
       message: expect.stringContaining('its imagePullPolicy is never'),
@@ -101,21 +90,21 @@ describe('from a registry', () => {
   test('an image that is named by digest and is here is not asked for again', async () => {
     engine.images_ = [pulled];
     const image = `box.local/filter:1@${hex('b')}`;
-    expect(await (await open()).ensure(spec({ image }), { credentials })).toEqual({ imageId: hex('a'), from: 'engine' });
+    expect(await (await open()).ensure(filterSpec({ image }), { credentials })).toEqual({ imageId: hex('a'), from: 'engine' });
     engine.images_ = [];
     engine.registry.set(`box.local/filter@${hex('b')}`, pulled);
-    expect(await (await open()).ensure(spec({ image }), { credentials })).toMatchObject({ from: 'registry' });
+    expect(await (await open()).ensure(filterSpec({ image }), { credentials })).toMatchObject({ from: 'registry' });
     expect(engine.calls).toEqual([`pull box.local/filter@${hex('b')} as edge`]);
   });
 });
 
 describe('the digest that a deployment demands', () => {
   test.for([hex('a'), hex('b')])('may be the id or that of the manifest: %s', async (digest) => {
-    expect(await (await open()).ensure(spec({ digest }), { credentials })).toMatchObject({ imageId: hex('a') });
+    expect(await (await open()).ensure(filterSpec({ digest }), { credentials })).toMatchObject({ imageId: hex('a') });
   });
 
   test('is refused when the tag means another image now; what came is taken away again', async () => {
-    await expect((await open()).ensure(spec({ digest: hex('c') }), { credentials })).rejects.toMatchObject({
+    await expect((await open()).ensure(filterSpec({ digest: hex('c') }), { credentials })).rejects.toMatchObject({
       code: 'image-refused',
       message: `the image box.local/filter:1 of the module filter may not run: the deployment demands ${hex('c')}, and it is ${hex('a')} or ${hex('b')}`,
     });
@@ -127,7 +116,7 @@ describe('the digest that a deployment demands', () => {
 
   test('does not take away an image that was here before', async () => {
     engine.images_ = [pulled];
-    await expect((await open()).ensure(spec({ digest: hex('c') }), { credentials })).rejects.toMatchObject({ code: 'image-refused' });
+    await expect((await open()).ensure(filterSpec({ digest: hex('c') }), { credentials })).rejects.toMatchObject({ code: 'image-refused' });
     expect(await engine.image(hex('a'))).toBeDefined();
   });
 });
@@ -136,26 +125,26 @@ describe('from a folder', () => {
   test('loaded once, no registry asked', async () => {
     const { id } = saveArchive(at('images', 'any-name.tar'), ['box.local/filter:1'], 'one');
     const images = await open({}, true);
-    expect(await images.ensure(spec({ imagePullPolicy: 'never' }), { credentials })).toEqual({ imageId: id, from: 'folder' });
-    expect(await images.ensure(spec(), { credentials })).toEqual({ imageId: id, from: 'engine' });
+    expect(await images.ensure(filterSpec({ imagePullPolicy: 'never' }), { credentials })).toEqual({ imageId: id, from: 'folder' });
+    expect(await images.ensure(filterSpec(), { credentials })).toEqual({ imageId: id, from: 'engine' });
     expect(engine.calls).toEqual(['load any-name.tar']);
   });
 
   test('a new archive under an old name is another image', async () => {
     saveArchive(at('images', 'a.tar'), ['box.local/filter:1'], 'one');
     const images = await open({}, true);
-    await images.ensure(spec(), { credentials });
+    await images.ensure(filterSpec(), { credentials });
     const { id } = saveArchive(at('images', 'a.tar'), ['box.local/filter:1'], 'two');
-    expect(await images.ensure(spec(), { credentials })).toEqual({ imageId: id, from: 'folder' });
+    expect(await images.ensure(filterSpec(), { credentials })).toEqual({ imageId: id, from: 'folder' });
   });
 
   test('what is not in it is asked from the registry', async () => {
-    expect(await (await open({}, true)).ensure(spec(), { credentials })).toMatchObject({ from: 'registry' });
+    expect(await (await open({}, true)).ensure(filterSpec(), { credentials })).toMatchObject({ from: 'registry' });
   });
 
   test('a digest of the manifest that only the archive knows is known after it is gone', async () => {
     const { id, manifest } = ociArchive(at('images', 'a.tar'), 'box.local/filter:1', 'one');
-    const wanted = spec({ digest: manifest!, imagePullPolicy: 'never' });
+    const wanted = filterSpec({ digest: manifest!, imagePullPolicy: 'never' });
     expect(await (await open({}, true)).ensure(wanted, { credentials })).toEqual({ imageId: id, from: 'folder' });
     rmSync(at('images', 'a.tar'));
     expect(await (await open({}, true)).ensure(wanted, { credentials })).toEqual({ imageId: id, from: 'engine' });
@@ -168,7 +157,7 @@ describe('from a folder', () => {
       saveArchive(file, ['box.local/filter:1'], 'evil');
       return load(file);
     };
-    await expect((await open({}, true)).ensure(spec(), { credentials })).rejects.toMatchObject({ code: 'image-refused' });
+    await expect((await open({}, true)).ensure(filterSpec(), { credentials })).rejects.toMatchObject({ code: 'image-refused' });
   });
 });
 
@@ -188,7 +177,7 @@ describe('who may run', () => {
     (bytes) =>
       writeFileSync(at(...names), bytes);
   const ensure = async (policy: ImagePolicy, more: Partial<ModuleSpec> = {}) =>
-    (await open(policy, true)).ensure(spec(more), { credentials });
+    (await open(policy, true)).ensure(filterSpec(more), { credentials });
 
   beforeEach(() => {
     archive = saveArchive(at('images', 'filter.tar'), ['box.local/filter:1'], 'one');
@@ -276,14 +265,14 @@ describe('who may run', () => {
 
   test('is said before anything moves where that can be known', async () => {
     const images = await open({ digests: [hex('a')] }, true);
-    expect(await images.check(spec())).toMatchObject([
+    expect(await images.check(filterSpec())).toMatchObject([
       {
         severity: 'error',
         rule: 'image-refused',
         path: "modulesContent.$edgeAgent['properties.desired'].modules.filter.settings.image",
       },
     ]);
-    expect(await images.check(spec({ image: 'box.local/unknown:1' }))).toEqual([]);
+    expect(await images.check(filterSpec({ image: 'box.local/unknown:1' }))).toEqual([]);
     expect(refused).toEqual([]);
   });
 
@@ -329,8 +318,8 @@ describe('clean-up', () => {
     engine.images_ = [fakeImage(hex('e'), { tags: ['of-the-plant:1'] })];
     engine.registry.set('box.local/filter:2', second);
     let images = await open();
-    await images.ensure(spec(), { credentials });
-    await images.ensure(spec({ image: 'box.local/filter:2' }), { credentials });
+    await images.ensure(filterSpec(), { credentials });
+    await images.ensure(filterSpec({ image: 'box.local/filter:2' }), { credentials });
     // After a restart it is known still.
     images = await open();
     expect(await images.cleanUp(new Set(['box.local/filter:2']))).toEqual([hex('a')]);
@@ -342,7 +331,7 @@ describe('clean-up', () => {
   test('what is in use stays, and goes the next time', async () => {
     engine.registry.set('box.local/filter:1', { ...pulled, inUse: true });
     const images = await open();
-    await images.ensure(spec(), { credentials });
+    await images.ensure(filterSpec(), { credentials });
     expect(await images.cleanUp(new Set())).toEqual([]);
     engine.images_ = [pulled];
     expect(await images.cleanUp(new Set())).toEqual([hex('a')]);
@@ -351,13 +340,13 @@ describe('clean-up', () => {
   test('an image that was here under another name is not ours, even when we pull it', async () => {
     engine.images_ = [fakeImage(hex('a'), { tags: ['of-the-plant:1'] })];
     const images = await open();
-    await images.ensure(spec(), { credentials });
+    await images.ensure(filterSpec(), { credentials });
     expect(await images.cleanUp(new Set())).toEqual([]);
   });
 
   test('a name that somebody else gave to our image keeps it', async () => {
     const images = await open();
-    await images.ensure(spec(), { credentials });
+    await images.ensure(filterSpec(), { credentials });
     engine.images_ = [{ ...pulled, tags: [...pulled.tags, 'of-the-plant:1'] }];
     await images.cleanUp(new Set());
     expect(await engine.image('of-the-plant:1')).toBeDefined();
@@ -369,18 +358,18 @@ describe('clean-up', () => {
       await pull(reference, options);
       throw make('engine-absent', 'killed');
     };
-    await expect((await open()).ensure(spec(), { credentials })).rejects.toMatchObject({ code: 'engine-absent' });
+    await expect((await open()).ensure(filterSpec(), { credentials })).rejects.toMatchObject({ code: 'engine-absent' });
     engine.pull = pull;
     const images = await open();
-    await images.ensure(spec(), { credentials });
+    await images.ensure(filterSpec(), { credentials });
     expect(await images.cleanUp(new Set())).toEqual([hex('a')]);
   });
 
   test('a damaged record loses nothing but the clean-up', async () => {
-    await (await open()).ensure(spec(), { credentials });
+    await (await open()).ensure(filterSpec(), { credentials });
     writeFileSync(at('data', 'images.json'), readFileSync(at('data', 'images.json')).subarray(0, 20));
     const images = await open();
     expect(await images.cleanUp(new Set())).toEqual([]);
-    expect(await images.ensure(spec(), { credentials })).toMatchObject({ from: 'registry' });
+    expect(await images.ensure(filterSpec(), { credentials })).toMatchObject({ from: 'registry' });
   });
 });

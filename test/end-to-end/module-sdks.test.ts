@@ -5,8 +5,9 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { ModulesState } from '../../gateway/modules/contract.ts';
 import { capability, titled } from '../support/capabilities.ts';
 import { type Child, startChild } from '../support/child.ts';
-import { bridgeAddress } from '../support/engine.ts';
+import { bridgeAddress, removeAllOf } from '../support/engine.ts';
 import { makeImage } from '../support/images.ts';
+import { manifestWith, moduleOf } from '../support/manifest.ts';
 import { packagesWith } from '../support/packages.ts';
 import { freePort, isFree } from '../support/ports.ts';
 import { tempFolder } from '../support/temp.ts';
@@ -57,44 +58,20 @@ function makeImages(folder: string): void {
   });
 }
 
-const module = (name: string): object => ({
-  ...{ type: 'docker', version: '1.0', status: 'running', restartPolicy: 'always' },
-  settings: { image: `${mine}/${name}:1`, createOptions: '{}' },
-});
+const module = (name: string) => moduleOf({ image: `${mine}/${name}:1` });
 
-function manifest(): object {
-  const settings = { image: 'built-in', createOptions: '{}' };
-  return {
-    modulesContent: {
-      $edgeAgent: {
-        'properties.desired': {
-          schemaVersion: '1.1',
-          runtime: { type: 'docker', settings: { minDockerVersion: 'v1.25' } },
-          systemModules: {
-            edgeAgent: { type: 'docker', settings },
-            edgeHub: { type: 'docker', status: 'running', restartPolicy: 'always', settings },
-          },
-          modules: {
-            ...{ 'sdk-score': module('score'), 'sdk-scale': module('scale') },
-            ...(python.ok && { 'sdk-count': module('count') }),
-          },
-        },
+const manifest = () =>
+  manifestWith(
+    { 'sdk-score': module('score'), 'sdk-scale': module('scale'), ...(python.ok && { 'sdk-count': module('count') }) },
+    {
+      routes: {
+        readings: `FROM /messages/modules/dragoman/* WHERE equipment = 'cooker-1' INTO BrokeredEndpoint("/modules/sdk-score/inputs/readings")`,
+        alarms: `FROM /messages/modules/sdk-score/outputs/alarms WHERE severity = 'high' INTO BrokeredEndpoint("/modules/sdk-count/inputs/alarms")`,
+        up: 'FROM /messages/* INTO $upstream',
       },
-      $edgeHub: {
-        'properties.desired': {
-          schemaVersion: '1.1',
-          routes: {
-            readings: `FROM /messages/modules/dragoman/* WHERE equipment = 'cooker-1' INTO BrokeredEndpoint("/modules/sdk-score/inputs/readings")`,
-            alarms: `FROM /messages/modules/sdk-score/outputs/alarms WHERE severity = 'high' INTO BrokeredEndpoint("/modules/sdk-count/inputs/alarms")`,
-            up: 'FROM /messages/* INTO $upstream',
-          },
-          storeAndForwardConfiguration: { timeToLiveSecs: 7200 },
-        },
-      },
-      'sdk-score': { 'properties.desired': { limit: 20 } },
+      twins: { 'sdk-score': { limit: 20 } },
     },
-  };
-}
+  );
 
 /** Modules that somebody else's code speaks for: Azure's SDKs, a C program of 1996. */
 describe.skipIf(needed.some(({ ok }) => !ok))(titled('the example modules, in containers', ...needed), () => {
@@ -144,13 +121,7 @@ modules: { network: ${mine}, broker: { listen: "${bridge}:8883" }, hostAddress: 
 
   afterAll(async () => {
     await Promise.all([gateway, machine].map((child) => child?.[Symbol.asyncDispose]()));
-    const clean = (list: readonly string[], remove: readonly string[]): void => {
-      const found = execFileSync('docker', list, { encoding: 'utf8' }).split('\n').filter(Boolean);
-      if (found.length > 0) execFileSync('docker', [...remove, ...new Set(found)], { stdio: 'ignore' });
-    };
-    clean(['ps', '-aq', '--filter', `label=dragoman.gateway=${mine}`], ['rm', '-f']);
-    clean(['network', 'ls', '-q', '--filter', `name=${mine}`], ['network', 'rm']);
-    clean(['images', '--format', '{{.Repository}}:{{.Tag}}', '--filter', `reference=${mine}/*`], ['rmi', '-f']);
+    await removeAllOf(mine);
     folder[Symbol.dispose]();
   }, 60_000);
 

@@ -5,8 +5,9 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { ModulesState } from '../../gateway/modules/contract.ts';
 import { capability, titled } from '../support/capabilities.ts';
 import { type Child, startChild } from '../support/child.ts';
-import { bridgeAddress, docker } from '../support/engine.ts';
+import { bridgeAddress, docker, removeAllOf } from '../support/engine.ts';
 import { makeImage } from '../support/images.ts';
+import { type ContainerSpec, manifestWith, moduleOf } from '../support/manifest.ts';
 import { freePort } from '../support/ports.ts';
 import { tempFolder } from '../support/temp.ts';
 
@@ -29,41 +30,8 @@ const ask = `cd $DRAGOMAN_MQTT; trap exit TERM; until mosquitto_pub ${asModule} 
 
 const escaped = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
-interface Spec {
-  readonly image: string;
-  readonly env?: Readonly<Record<string, string>>;
-  readonly createOptions?: object;
-}
-
-function manifest(modules: Readonly<Record<string, Spec>>, routes: Readonly<Record<string, string>> = {}): object {
-  const settings = { image: 'built-in', createOptions: '{}' };
-  const entries = Object.entries(modules).map(([name, { image: of, env = {}, createOptions = {} }]) => [
-    name,
-    {
-      ...{ type: 'docker', version: '1.0', status: 'running', restartPolicy: 'always' },
-      env: Object.fromEntries(Object.entries(env).map(([key, value]) => [key, { value }])),
-      settings: { image: of, createOptions: JSON.stringify(createOptions) },
-    },
-  ]);
-  return {
-    modulesContent: {
-      $edgeAgent: {
-        'properties.desired': {
-          schemaVersion: '1.1',
-          runtime: { type: 'docker', settings: { minDockerVersion: 'v1.25' } },
-          systemModules: {
-            edgeAgent: { type: 'docker', settings },
-            edgeHub: { type: 'docker', status: 'running', restartPolicy: 'always', settings },
-          },
-          modules: Object.fromEntries(entries),
-        },
-      },
-      $edgeHub: {
-        'properties.desired': { schemaVersion: '1.1', routes, storeAndForwardConfiguration: { timeToLiveSecs: 7200 } },
-      },
-    },
-  };
-}
+const manifest = (modules: Readonly<Record<string, ContainerSpec>>, routes: Readonly<Record<string, string>> = {}) =>
+  manifestWith(Object.fromEntries(Object.entries(modules).map(([name, spec]) => [name, moduleOf(spec)])), { routes });
 
 const routes = {
   readings: `FROM /messages/modules/dragoman/* WHERE equipment = 'cooker-1' INTO BrokeredEndpoint("/modules/e2e-listener/inputs/readings")`,
@@ -137,15 +105,7 @@ modules:
 
   afterAll(async () => {
     await Promise.all([gateway, machine].map((child) => child?.[Symbol.asyncDispose]()));
-    const clean = (list: readonly string[], remove: readonly string[]): void => {
-      const found = execFileSync('docker', list, { encoding: 'utf8' }).split('\n').filter(Boolean);
-      if (found.length > 0) execFileSync('docker', [...remove, ...new Set(found)], { stdio: 'ignore' });
-    };
-    if (engine.ok) {
-      clean(['ps', '-aq', '--filter', `label=dragoman.gateway=${mine}`], ['rm', '-f']);
-      clean(['network', 'ls', '-q', '--filter', `name=${mine}`], ['network', 'rm']);
-      clean(['images', '--format', '{{.Repository}}:{{.Tag}}', '--filter', `reference=${mine}/*`], ['rmi', '-f']);
-    }
+    if (engine.ok) await removeAllOf(mine);
     folder[Symbol.dispose]();
   }, 60_000);
 

@@ -31,6 +31,17 @@ export async function bridgeAddress(): Promise<string> {
   return config!.Gateway ?? config!.Subnet.replace(/\d+\/\d+$/, '1');
 }
 
+/** Removes containers and network of a gateway, and the images that are called after it, from the engine that `docker` reaches. */
+export async function removeAllOf(gateway: string): Promise<void> {
+  const clean = async (list: readonly string[], remove: readonly string[]): Promise<void> => {
+    const found = (await docker(undefined, ...list)).split('\n').filter(Boolean);
+    if (found.length > 0) await docker(undefined, ...remove, ...new Set(found));
+  };
+  await clean(['ps', '-aq', '--filter', `label=dragoman.gateway=${gateway}`], ['rm', '-f']);
+  await clean(['network', 'ls', '-q', '--filter', `name=${gateway}`], ['network', 'rm']);
+  await clean(['images', '--format', '{{.Repository}}:{{.Tag}}', '--filter', `reference=${gateway}/*`], ['rmi', '-f']);
+}
+
 export interface TestImage {
   readonly tag: string;
   /** Dockerfile instructions: `HEALTHCHECK …`, `ENV A=1`. */

@@ -1,3 +1,4 @@
+import { manifestWith, moduleOf } from '../../../test/support/manifest.ts';
 import type { TwinObject } from '../../../twin/section.ts';
 import type { Core } from '../../core/hub-core.ts';
 
@@ -6,27 +7,12 @@ export function manifest(
   version: string,
   more: { readonly modules?: object; readonly routes?: object; readonly twins?: object } = {},
 ): TwinObject {
-  const image = (name: string) => ({ type: 'docker', settings: { image: name, createOptions: '{}' } });
-  return {
-    modulesContent: {
-      $edgeAgent: {
-        'properties.desired': {
-          schemaVersion: '1.1',
-          runtime: { type: 'docker', settings: { minDockerVersion: 'v1.25' } },
-          systemModules: { edgeAgent: image('agent:1.4'), edgeHub: { ...image('hub:1.4'), status: 'running', restartPolicy: 'always' } },
-          modules: { filter: { ...image(`candyco/filter:${version}`), status: 'running', restartPolicy: 'always' }, ...more.modules },
-        },
-      },
-      $edgeHub: {
-        'properties.desired': {
-          schemaVersion: '1.1',
-          routes: { up: 'FROM /messages/* INTO $upstream', ...more.routes },
-          storeAndForwardConfiguration: { timeToLiveSecs: 7200 },
-        },
-      },
-      ...more.twins,
-    },
-  };
+  const { modules, routes, twins } = more;
+  const { modulesContent } = manifestWith(
+    { filter: moduleOf({ image: `candyco/filter:${version}` }), ...modules },
+    { routes: { up: 'FROM /messages/* INTO $upstream', ...routes } },
+  );
+  return { modulesContent: { ...(modulesContent as TwinObject), ...twins } };
 }
 
 export const image = (name: string): TwinObject => ({ type: 'docker', status: 'running', settings: { image: name, createOptions: '{}' } });
