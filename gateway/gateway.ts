@@ -130,7 +130,7 @@ export class Gateway implements AsyncDisposable {
       targets: writeTargets(() => this.#runners.values()),
       stateOf: (id) => this.#runnerOf(id)?.state(),
       identity: () => this.identity(),
-      append: (event) => this.#append(event),
+      append: (event) => this.append(event),
     });
     return this.#room;
   }
@@ -181,11 +181,6 @@ export class Gateway implements AsyncDisposable {
   /** Where its modules belong, at the hub that commands; undefined for a hub that knows no modules. */
   get edge(): EdgePlace | undefined {
     return this.#destinations[0]?.edge;
-  }
-
-  /** One more event into the outbox; resolves when it is on disk. */
-  append(event: OutboxEvent): Promise<void> {
-    return this.#append(event);
   }
 
   get origin(): EventOrigin {
@@ -265,7 +260,7 @@ export class Gateway implements AsyncDisposable {
         claim: (id) => this.#isFree(id),
         onGrown: () => this.plant.changed(),
         tap: () => this.#tap,
-        events: { append: (event) => this.#append(event) },
+        events: { append: (event) => this.append(event) },
         onRefused: (error) => this.#refused(error),
         connect: {
           equipment: equipment.id,
@@ -306,7 +301,8 @@ export class Gateway implements AsyncDisposable {
     for (const machine of runner.machines) addCounters(this.#retired, machine.counters);
   }
 
-  async #append(event: Parameters<Outbox['append']>[0]): Promise<void> {
+  /** One more event into the outbox; resolves when it is on disk. */
+  async append(event: OutboxEvent): Promise<void> {
     await this.#parts.outbox.append(event);
     if (this.#refusing !== undefined) {
       this.#refusing = undefined;
