@@ -58,6 +58,7 @@ describe('what is written', () => {
     ['the same, a text', {}, undefined, 'x', 'x'],
     ['the same, 64 bits', {}, undefined, 2n ** 63n, 2n ** 63n],
     ['a decimal', {}, 'decimal', '12.50', '12.5'],
+    ['the largest double, whose nearest would overflow when read', scaled(10733), undefined, Number.MAX_VALUE, 1.674921396498943e304],
   ])('%s', ([, meaning, type, value, raw]) => {
     expect(back(meaning, type, value)).toEqual({ raw });
   });
@@ -86,6 +87,7 @@ describe('what is written', () => {
     ['a date that is none', {}, 'datetime', 'yesterday', /^"yesterday" is not a date/],
     ['bytes that are none', {}, 'bytes', 'A', /base64/],
     ['an element of a list', {}, 'uint16', [1, 2.5], 'element 1: 2.5 cannot be held exactly; the nearest are 2 and 3'],
+    ['a double too small to carry its digits', scaled(4), 'float64', 1e-323, '1e-323 cannot be held exactly; the nearest are 0 and 2e-323'],
     ['a text for a scaled number of unknown type', scaled(0.1), undefined, 'x', '"x" is not a number'],
   ])('refused: %s', ([, meaning, type, value, refused]) => {
     expect(back(meaning, type, value)).toEqual({ refused: typeof refused === 'string' ? refused : expect.stringMatching(refused) });

@@ -75,6 +75,9 @@ function bytesOf(value: Scalar): { readonly raw: RawValue } | undefined {
   return { raw: new Uint8Array(Buffer.from(value, 'base64')) };
 }
 
+/** Doubles below it lose digits, down to one. */
+const smallestNormal = 2 ** -1022;
+
 function numberInverse(meaning: Meaning, shape: RawShape, convert: Converter): ScalarInverse {
   const linear = meaning.linear ?? identity;
   if (linear.factor.n === 0n) return () => refuse('scale 0 cannot be undone');
@@ -95,8 +98,11 @@ function numberInverse(meaning: Meaning, shape: RawShape, convert: Converter): S
       if (shows !== undefined && same(exact, shows)) return { raw };
     }
     if (otherwise !== undefined) return refuse(otherwise);
-    // The nearest double is as near as doubles come.
-    if (shape.kind !== 'integer' && shape.type !== 'float32' && meaning.round === undefined) return { raw: candidates[0]! };
+    if (shape.kind !== 'integer' && shape.type !== 'float32' && meaning.round === undefined) {
+      // The nearest double is as near as doubles come, but for the smallest, which carry few digits, and what overflows when it is read.
+      const raw = candidates.find((one) => read(one) !== undefined);
+      if (raw !== undefined && (typeof raw !== 'number' || Math.abs(raw) >= smallestNormal)) return { raw };
+    }
     const near = [...new Set(candidates.map(read).filter((one) => one !== undefined))].toSorted((a, b) => Number(a) - Number(b));
     return refuse(
       near.length === 0
