@@ -67,6 +67,7 @@ export function gapEvent(origin: EventOrigin, gap: GapRecord, sequence: number):
       firstSequence: gap.firstSequence === undefined ? undefined : String(gap.firstSequence),
       lastSequence: gap.lastSequence === undefined ? undefined : String(gap.lastSequence),
       destination: gap.destination,
+      again: gap.again,
     },
   });
 }

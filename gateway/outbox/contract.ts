@@ -147,4 +147,6 @@ export interface GapRecord {
   readonly point?: string;
   /** The only destination that lost it, where there are several. */
   readonly destination?: string;
+  /** `destination` refused the record that told it first; all others have that one, and count these readings there. */
+  readonly again?: true;
 }

@@ -11,7 +11,7 @@ export interface CursorEvents {
   readonly lost: (part: LostPart) => void;
   /** Counts it and tells it. */
   readonly rejected: (way: Way, batch: LogBatch, reason: string, readings: number | undefined) => void;
-  readonly acknowledged: (lastSequence: number) => void;
+  readonly acknowledged: (destination: string, lastSequence: number) => void;
   /** The position has moved. */
   readonly moved: () => void;
   /** Time of the oldest reading that is not on disk yet. */
@@ -51,7 +51,7 @@ export class Cursor implements OutboxCursor {
     if (mark !== undefined && mark.length > maxMarkLength) throw new RangeError(`a mark has at most ${maxMarkLength} characters`);
     if (!this.#deliveries.holds(batch)) return;
     this.#mark = mark ?? this.#mark;
-    this.#events.acknowledged(batch.lastSequence);
+    this.#events.acknowledged(this.#way.name, batch.lastSequence);
     this.#deliveries.acknowledge(batch);
   }
 

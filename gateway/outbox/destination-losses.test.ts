@@ -152,6 +152,24 @@ test('a batch that one refuses is lost to that one only', async () => {
   expect(outbox.counters()).toMatchObject({ acked: 20, dropped: 10, pending: 0, pendingEvents: 0 });
 });
 
+test('one that refuses the record of its own loss hears of it again with the next one; the others see that they know it already', async () => {
+  using folder = tempFolder();
+  await using outbox = await openOutbox(settings(folder.path, { destinations: [cloud, plant] }));
+  await outbox.append(event(1, 10));
+  for (const what of ['an event', 'the record of its loss'])
+    outbox.cursor('plant').reject((await take(outbox, plainOptions, 5_000, 'plant'))!, what);
+  await outbox.append(event(2, 3));
+  await drained(outbox, 'plant');
+  outbox.cursor('cloud').reject((await take(outbox, { maxBodyBytes: 10, compressed: false }, 5_000, 'cloud'))!, 'no');
+  const told = gaps(await drained(outbox, 'plant'));
+  expect(told).toContainEqual(
+    expect.objectContaining({ destination: 'plant', firstSequence: 1, lastSequence: 1, readings: 10, again: true }),
+  );
+  expect(told.filter((gap) => gap.destination === 'cloud')).toMatchObject([{ firstSequence: 1, readings: 10 }]);
+  const toCloud = gaps(await drained(outbox, 'cloud')).filter((gap) => gap.destination === 'plant' && !gap.again);
+  expect(toCloud.reduce((sum, gap) => sum + gap.readings, 0)).toBe(10);
+});
+
 test('one that refuses everything, gap records too: each loss is told once to the others, and the records do not multiply', async () => {
   using folder = tempFolder();
   await using outbox = await openOutbox(settings(folder.path, { destinations: [cloud, extra] }));

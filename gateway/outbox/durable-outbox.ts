@@ -78,7 +78,7 @@ export class DurableOutbox implements Outbox {
         this.#losses.rejected(way, batch, reason, readings);
         this.#schedule();
       },
-      acknowledged: (lastSequence: number) => this.#gaps.acked(lastSequence),
+      acknowledged: (destination: string, lastSequence: number) => this.#gaps.acked(destination, lastSequence),
       moved: () => {
         this.#moved = true;
         this.#free();

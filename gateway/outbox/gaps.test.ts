@@ -30,7 +30,7 @@ describe('losses become one record', () => {
     { rule: 'not of different points', a: { equipment: 'a', point: 'x' }, b: { equipment: 'a', point: 'y' }, acked: 0, records: 2 },
   ])('$rule', ({ a, b, acked, records }) => {
     const gaps = book();
-    gaps.acked(acked);
+    gaps.acked('hub', acked);
     gaps.note(gap(a));
     gaps.note(gap({ fromMs: 5, toMs: 7, ...b }));
     const told = gaps.take();
@@ -62,6 +62,23 @@ test('however many kinds of loss there are, the sum is exact and the state file 
   const saved = gaps.saved(Array.from({ length: 16 }, () => ({ name: long, required: false, head: 1e15, headReadings: 1e15, mark })));
   expect(saved.gaps.reduce((sum, g) => sum + g.readings, 0)).toBe(15_000);
   expect(Buffer.byteLength(JSON.stringify(saved))).toBeLessThan(stateBytes / 2 - 1_000);
+});
+
+test('too many kinds: no destination loses its range, and no name is given to what is of several', () => {
+  const gaps = book();
+  for (let n = 0; n < 60; n++) {
+    const destination = ['cloud', 'plant', undefined][n % 3];
+    const equipment = `machine-${n}`;
+    gaps.note(gap({ reason: `reason ${n}`, equipment, firstSequence: n * 10, lastSequence: n * 10, ...(destination && { destination }) }));
+  }
+  const told = gaps.take();
+  expect(told.length).toBeLessThanOrEqual(24);
+  for (let n = 0; n < 60; n++) {
+    const destination = ['cloud', 'plant', undefined][n % 3];
+    const holds = told.filter((one) => one.destination === destination && one.firstSequence! <= n * 10 && one.lastSequence! >= n * 10);
+    expect(holds, `${n}`).not.toEqual([]);
+  }
+  expect(told.filter(({ reason }) => reason === 'several').every(({ equipment }) => equipment === undefined)).toBe(true);
 });
 
 test('a record that could not be written waits again, under the same id', () => {

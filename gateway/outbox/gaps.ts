@@ -14,8 +14,13 @@ const maxReason = 160;
  */
 export class GapBook {
   #pending: StoredGap[];
-  /** Records that the hub refused: they go again with the next real loss, for by themselves they would go round for ever. */
+  /**
+   * Records that the hub refused: they go again with the next real loss, for by themselves they would go round for ever. That of one of
+   * several destinations waits besides until this one has taken something; while it refuses all, the others would hear nothing else.
+   */
   #parked: StoredGap[] = [];
+  /** Destinations that have taken something since they last refused a record. */
+  readonly #taking = new Set<string>();
   /** In a group that is on its way to the disk. */
   #inFlight: StoredGap[] = [];
   #lastId: number;
@@ -41,7 +46,7 @@ export class GapBook {
   note(loss: GapRecord): void {
     const gap = short(loss);
     this.dirty = true;
-    this.#pending.unshift(...this.#parked.splice(0));
+    this.#pending.unshift(...this.#ready());
     const at = this.#pending.findIndex((other) => this.#joins(other, gap));
     if (at >= 0) this.#pending[at] = merge(this.#pending[at]!, gap);
     else {
@@ -52,9 +57,19 @@ export class GapBook {
     while (this.#pending.length > maxPending) this.#pending = packed(this.#pending);
   }
 
+  #ready(): readonly StoredGap[] {
+    if (this.#parked.length === 0) return [];
+    const { ready = [], waiting = [] } = Object.groupBy(this.#parked, ({ destination }) =>
+      destination === undefined || this.#taking.has(destination) ? 'ready' : 'waiting',
+    );
+    this.#parked = waiting;
+    return ready;
+  }
+
   park(loss: GapRecord): void {
     const gap = short(loss);
     this.dirty = true;
+    if (gap.destination !== undefined) this.#taking.delete(gap.destination);
     // Of those without readings one is enough: what its range covers too much, it says nothing is missing of.
     const at = this.#parked.findIndex((other) => this.#joins(other, gap) || emptyAlike(other, gap));
     if (at >= 0) this.#parked[at] = merge(this.#parked[at]!, gap);
@@ -67,7 +82,7 @@ export class GapBook {
 
   /** Two records may become one when nothing that reached a hub lies between them. */
   #joins(a: GapRecord, b: GapRecord): boolean {
-    if (a.reason !== b.reason || a.destination !== b.destination || a.equipment !== b.equipment || a.point !== b.point) return false;
+    if (a.reason !== b.reason || a.equipment !== b.equipment || a.point !== b.point || !sameReaders(a, b)) return false;
     if (a.firstSequence === undefined || b.firstSequence === undefined) return a.firstSequence === b.firstSequence;
     const first = Math.min(a.firstSequence, b.firstSequence);
     const touch = a.firstSequence <= b.lastSequence! + 1 && b.firstSequence <= a.lastSequence! + 1;
@@ -96,7 +111,8 @@ export class GapBook {
     while (this.#pending.length > maxPending) this.#pending = packed(this.#pending);
   }
 
-  acked(sequence: number): void {
+  acked(destination: string, sequence: number): void {
+    this.#taking.add(destination);
     this.#lastAcked = Math.max(this.#lastAcked, sequence);
   }
 
@@ -118,13 +134,30 @@ export class GapBook {
   }
 }
 
+const sameReaders = (a: GapRecord, b: GapRecord): boolean => a.destination === b.destination && a.again === b.again;
+
 function emptyAlike(a: GapRecord, b: GapRecord): boolean {
-  return a.readings === 0 && b.readings === 0 && a.reason === b.reason && a.destination === b.destination;
+  return a.readings === 0 && b.readings === 0 && a.reason === b.reason && sameReaders(a, b);
 }
 
-/** Too many: the two oldest become one. The sum stays exact, the range covers both. */
-function packed([a, b, ...rest]: readonly StoredGap[]): StoredGap[] {
-  return [{ ...merge(a!, b!), reason: a!.reason === b!.reason ? a!.reason : 'several', id: b!.id }, ...rest];
+/** Too many: the two oldest that are for the same readers become one, else the two oldest. The sum stays exact, the range covers both. */
+function packed(gaps: readonly StoredGap[]): StoredGap[] {
+  const alike = gaps.findIndex((one, i) => gaps.some((other, j) => j > i && sameReaders(one, other)));
+  const a = gaps[Math.max(0, alike)]!;
+  const b = gaps.find((other) => other !== a && (alike < 0 || sameReaders(a, other)))!;
+  const { reason, destination, again, equipment, point, ...both } = merge(a, b);
+  return [
+    {
+      ...both,
+      id: b.id,
+      reason: b.reason === reason ? reason : 'several',
+      ...(destination !== undefined && b.destination === destination && { destination }),
+      ...(again && b.again && { again }),
+      ...(equipment !== undefined &&
+        b.equipment === equipment && { equipment, ...(point !== undefined && b.point === point && { point }) }),
+    },
+    ...gaps.filter((gap) => gap !== a && gap !== b),
+  ];
 }
 
 /** Texts of a hub may be long. */

@@ -43,8 +43,8 @@ export class Losses {
   }
 
   /**
-   * One destination will never take it. Gap records in it wait for the next real loss, where it is the only one; where there are others,
-   * those have them, and would count what they tell twice. `most`: so many of its readings at most, the rest has arrived.
+   * One destination will never take it. Gap records in it that concern it wait for the next real loss, and then name it alone and say
+   * `again`: the others have them. `most`: so many of its readings at most, the rest has arrived.
    */
   rejected(way: Way, batch: LogBatch, reason: string, most = Number.POSITIVE_INFINITY): void {
     const { fromMs, toMs, firstSequence, lastSequence, events } = batch;
@@ -53,9 +53,10 @@ export class Losses {
     const readingsBefore = Math.max(batch.readingsBefore, batch.readingsThrough - most);
     this.#ledger.drop({ ...batch, readingsBefore }, 'rejected', [way]);
     const gaps = gapsIn(this.#ledger.segmentOf(firstSequence), batch);
-    const alone = this.#ledger.ways.length === 1;
-    const loss = { fromMs, toMs, readings, firstSequence, lastSequence, ...(alone ? {} : { destination: way.name }) };
-    if (alone) for (const { gap } of gaps) this.#gaps.park(gap);
+    const named = this.#ledger.ways.length === 1 ? undefined : { destination: way.name };
+    const loss = { fromMs, toMs, readings, firstSequence, lastSequence, ...named };
+    for (const { gap } of gaps)
+      if ((gap.destination ?? way.name) === way.name) this.#gaps.park({ ...gap, ...(named && { ...named, again: true }) });
     // The hub's own words name the message, and differ each time; records of the same kind become one.
     if (gaps.length === events || most === 0) this.#gaps.park({ ...loss, reason: 'rejected: records of losses' });
     else this.#gaps.note({ ...loss, reason: `rejected: ${reason}` });

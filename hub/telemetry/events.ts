@@ -93,8 +93,8 @@ function gapOf(data: unknown, arrivedMs: number): GapHead | undefined {
   if (typeof data !== 'object' || data === null) return undefined;
   const gap = data as Record<string, unknown>;
   return {
-    fromMs: finite(gap.fromMs) ?? arrivedMs,
-    toMs: finite(gap.toMs) ?? arrivedMs,
+    fromMs: timeOf(gap.from) ?? arrivedMs,
+    toMs: timeOf(gap.to) ?? arrivedMs,
     readings: Math.max(0, Math.trunc(finite(gap.readings) ?? 0)),
     reason: String(gap.reason ?? 'no reason given').slice(0, 500),
     firstSequence: sequenceNumber(gap.firstSequence),
@@ -104,6 +104,10 @@ function gapOf(data: unknown, arrivedMs: number): GapHead | undefined {
 
 const finite = (value: unknown): number | undefined =>
   typeof value === 'number' && Number.isFinite(value) && Math.abs(value) < 8.64e15 ? value : undefined;
+
+function timeOf(text: unknown): number | undefined {
+  return typeof text === 'string' ? finite(Date.parse(text)) : undefined;
+}
 
 /** A whole number from 0 to 2^53 - 1, as text or number. */
 function sequenceNumber(value: unknown): number | undefined {

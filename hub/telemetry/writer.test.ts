@@ -72,13 +72,15 @@ test('another device cannot spoil the account of a gateway by its source', async
 
 test('a gap record explains what is missing; the rest stays unexplained, also after a restart', () => {
   using store = open();
-  const gap = { fromMs: 100, toMs: 200, readings: 40, reason: 'overflow', firstSequence: 3, lastSequence: 5 };
-  const unnumbered = { fromMs: 300, toMs: 400, readings: 7, reason: 'refused' };
+  const times = (from: number, to: number) => ({ from: new Date(from).toISOString(), to: new Date(to).toISOString() });
+  const gap = { ...times(100, 200), readings: 40, reason: 'overflow', firstSequence: '3', lastSequence: '5' };
+  const unnumbered = { ...times(300, 400), readings: 7, reason: 'refused' };
   store.writer.write([message([event(1), event(2), event(6, { type: 'dragoman.gap.v1', data: gap })])]);
   store.writer.write([message([event(8), event(9, { type: 'dragoman.gap.v1', data: unnumbered })])]);
   new TelemetryWriter(store.db, store.retention).write([message([event(10)])]);
   const [account] = readAccounts(store.folder);
-  expect(account).toMatchObject({ epoch: 'gw/life-1', firstSequence: 1, lastSequence: 10, events: 6, unnumbered: [unnumbered] });
+  expect(account).toMatchObject({ epoch: 'gw/life-1', firstSequence: 1, lastSequence: 10, events: 6 });
+  expect(account?.unnumbered).toEqual([{ fromMs: 300, toMs: 400, readings: 7, reason: 'refused' }]);
   expect(account?.missing).toEqual([
     { first: 3, last: 5, fromMs: 100, toMs: 200, reason: 'overflow', readings: 40 },
     { first: 7, last: 7, fromMs: 6_000, toMs: 8_000 },
@@ -108,7 +110,7 @@ test('odd events are kept: no sequence, no time, a sequence that is none, a gap 
     event(1, { sequence: 'x', time: 'yesterday' }),
     event(1, { sequence: '99999999999999999' }),
     event(1, { type: 'dragoman.gap.v1', data: null }),
-    event(2, { type: 'dragoman.gap.v1', data: { fromMs: 'x', readings: -1 } }),
+    event(2, { type: 'dragoman.gap.v1', data: { from: 'x', readings: -1 } }),
     event(3, { subject: 7, source: 'x'.repeat(2_000) }),
   ];
   expect(store.writer.write([message(odd), message([])])).toMatchObject({ ok: true, events: 6, duplicates: 0, unread: 1 });
