@@ -118,11 +118,18 @@ function compileField(point: PointContext, rawType: ValueType | undefined): Mean
 function compileFlags(point: PointContext, rawType: ValueType | undefined): Meaning['flags'] {
   const { bits } = point.keys;
   if (bits === undefined || Array.isArray(bits) || !bitsApply(point, 'bits', rawType)) return undefined;
-  const flags = Object.entries(bits as Record<string, string>).map(([bit, name]) => [Number(bit), name] as const);
-  const outside = flags.find(([bit]) => bit < 0 || bit > 63);
-  if (flags.length === 0) point.report('bits', { rule: 'wrong-length', message: 'bits: no flag is named', hint: 'write { 0: a, 3: b }' });
-  if (outside) point.report(['bits', String(outside[0])], { rule: 'bit-outside-type', message: `bits: there is no bit ${outside[0]}` });
-  else for (const [bit] of flags) fitsType(point, 'bits', bit, rawType);
+  const flags: [bit: number, name: string][] = [];
+  for (const [key, name] of Object.entries(bits as Record<string, string>)) {
+    const bit = Number(key);
+    if (bit < 0 || bit > 63)
+      point.report(['bits', key], { rule: 'bit-outside-type', message: `bits: there is no bit ${key}`, hint: 'bits are counted 0 to 63' });
+    else {
+      fitsType(point, 'bits', bit, rawType);
+      flags.push([bit, name]);
+    }
+  }
+  if (Object.keys(bits).length === 0)
+    point.report('bits', { rule: 'wrong-length', message: 'bits: no flag is named', hint: 'write { 0: a, 3: b }' });
   return flags.toSorted((a, b) => a[0] - b[0]);
 }
 
