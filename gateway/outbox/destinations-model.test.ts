@@ -237,7 +237,9 @@ test.for([
           }
           for (const taker of reference.takers) await apply({ do: 'rewind', who: reference.takers.indexOf(taker) }, outbox, reference);
           await drainAll(outbox, reference);
-          // Gap records that somebody refused wait for a loss that takes them along.
+          // Gap records that somebody refused wait until it has taken something, and for a loss that takes them along.
+          await apply({ do: 'append', readings: 1, size: 10 }, outbox, reference);
+          await drainAll(outbox, reference);
           await apply({ do: 'append', readings: 1, size: 10 }, outbox, reference);
           outbox.cursor('cloud').reject((await take(outbox, undefined, undefined, 'cloud'))!, 'test');
           await drainAll(outbox, reference);

@@ -81,13 +81,31 @@ test('too many kinds: no destination loses its range, and no name is given to wh
   expect(told.filter(({ reason }) => reason === 'several').every(({ equipment }) => equipment === undefined)).toBe(true);
 });
 
-test('a record that could not be written waits again, under the same id', () => {
+test('a record that could not be written waits again, with an id above those that were written meanwhile', () => {
   const gaps = book();
   gaps.note(gap({}));
-  const taken = gaps.take();
+  const [first] = gaps.take();
+  gaps.note(gap({ reason: 'later' }));
+  const [second] = gaps.take();
   expect(gaps.waiting).toBe(0);
-  gaps.refused(taken);
-  expect(gaps.take()).toEqual(taken);
-  gaps.written(taken);
+  gaps.refused([first!]);
+  gaps.written([second!]);
+  const again = gaps.take();
+  expect(again).toEqual([{ ...first, id: expect.any(Number) }]);
+  expect(again[0]!.id).toBeGreaterThan(second!.id);
+  gaps.written(again);
   expect(gaps.saved([hub]).gaps).toEqual([]);
+});
+
+test('a refused record is not taken for a written one after a restart, whatever was written since', () => {
+  const gaps = book();
+  gaps.park(gap({ destination: 'hub', firstSequence: 1, lastSequence: 4 }));
+  gaps.note(gap({ reason: 'later' }));
+  gaps.written(gaps.take());
+  const saved = gaps.saved([hub]);
+  // As the start of an outbox does it: what has an id up to the highest in the log is written.
+  const left = saved.gaps.filter(({ id }) => id > saved.lastGapId);
+  const [told, ...others] = new GapBook({ ...saved, gaps: left }).take();
+  expect(told).toMatchObject({ firstSequence: 1, lastSequence: 4, id: saved.lastGapId + 1 });
+  expect(others).toEqual([]);
 });

@@ -9,6 +9,12 @@ const maxTold = 200;
 const maxReason = 160;
 
 /**
+ * Of a record that is parked: those that are written meanwhile have higher ids than any it could have now, and a restart would take it for
+ * one of those that are in the log. It gets its own when it goes.
+ */
+const unnumbered = Number.MAX_SAFE_INTEGER;
+
+/**
  * Losses that are counted and not yet told. A record waits here until there is room for it in the log, and comes back
  * when the part of the log that held it is dropped. Neighbours of the same kind become one.
  */
@@ -32,8 +38,9 @@ export class GapBook {
   dirty = false;
 
   constructor(saved: Saved) {
-    this.#pending = [...saved.gaps];
     this.#lastId = saved.lastGapId;
+    this.#pending = saved.gaps.map((gap) => (gap.id === unnumbered ? this.#numbered(gap) : gap));
+    this.dirty = saved.gaps.some((gap) => gap.id === unnumbered);
     this.#told = [...saved.told];
     this.#lastAcked = Math.max(...saved.destinations.map(({ head }) => head));
   }
@@ -50,9 +57,8 @@ export class GapBook {
     const at = this.#pending.findIndex((other) => this.#joins(other, gap));
     if (at >= 0) this.#pending[at] = merge(this.#pending[at]!, gap);
     else {
-      this.#lastId++;
       this.made++;
-      this.#pending.push({ ...gap, id: this.#lastId });
+      this.#pending.push(this.#numbered(gap));
     }
     while (this.#pending.length > maxPending) this.#pending = packed(this.#pending);
   }
@@ -63,7 +69,12 @@ export class GapBook {
       destination === undefined || this.#taking.has(destination) ? 'ready' : 'waiting',
     );
     this.#parked = waiting;
-    return ready;
+    return ready.map((gap) => this.#numbered(gap));
+  }
+
+  #numbered(gap: GapRecord): StoredGap {
+    this.#lastId++;
+    return { ...gap, id: this.#lastId };
   }
 
   park(loss: GapRecord): void {
@@ -73,10 +84,7 @@ export class GapBook {
     // Of those without readings one is enough: what its range covers too much, it says nothing is missing of.
     const at = this.#parked.findIndex((other) => this.#joins(other, gap) || emptyAlike(other, gap));
     if (at >= 0) this.#parked[at] = merge(this.#parked[at]!, gap);
-    else {
-      this.#lastId++;
-      this.#parked.push({ ...gap, id: this.#lastId });
-    }
+    else this.#parked.push({ ...gap, id: unnumbered });
     if (this.#parked.length > maxParked) this.#parked = packed(this.#parked);
   }
 
@@ -103,11 +111,12 @@ export class GapBook {
     this.#inFlight = this.#inFlight.filter((gap) => !gaps.includes(gap));
   }
 
-  /** The group was not taken: they wait again, as they were. */
+  /** The group was not taken: they wait again. The next group may be written already, with higher ids than these had. */
   refused(gaps: readonly StoredGap[]): void {
     if (gaps.length === 0) return;
     this.#inFlight = this.#inFlight.filter((gap) => !gaps.includes(gap));
-    this.#pending = [...gaps, ...this.#pending];
+    this.#pending = [...gaps.map((gap) => this.#numbered(gap)), ...this.#pending];
+    this.dirty = true;
     while (this.#pending.length > maxPending) this.#pending = packed(this.#pending);
   }
 
@@ -130,7 +139,7 @@ export class GapBook {
       const head = Math.min(...destinations.map((one) => one.head));
       this.#told = this.#told.filter(([, last]) => last > head);
     }
-    return { destinations, gaps: [...this.#inFlight, ...this.#parked, ...this.#pending], lastGapId: this.#lastId, told: this.#told };
+    return { destinations, gaps: [...this.#inFlight, ...this.#pending, ...this.#parked], lastGapId: this.#lastId, told: this.#told };
   }
 }
 

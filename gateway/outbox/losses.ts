@@ -52,7 +52,8 @@ export class Losses {
     // Which ones within the batch makes no difference to the accounts.
     const readingsBefore = Math.max(batch.readingsBefore, batch.readingsThrough - most);
     this.#ledger.drop({ ...batch, readingsBefore }, 'rejected', [way]);
-    const gaps = gapsIn(this.#ledger.segmentOf(firstSequence), batch);
+    // Small blocks leave joined, also over the end of a segment.
+    const gaps = this.#ledger.segments.flatMap((segment) => gapsIn(segment, batch));
     const named = this.#ledger.ways.length === 1 ? undefined : { destination: way.name };
     const loss = { fromMs, toMs, readings, firstSequence, lastSequence, ...named };
     for (const { gap } of gaps)
@@ -79,6 +80,6 @@ export class Losses {
   }
 }
 
-function gapsIn(segment: Account | undefined, { firstSequence, lastSequence }: Extent): Account['gaps'] {
-  return segment?.gaps.filter(({ sequence }) => sequence >= firstSequence && sequence <= lastSequence) ?? [];
+function gapsIn(segment: Account, { firstSequence, lastSequence }: Extent): Account['gaps'] {
+  return segment.gaps.filter(({ sequence }) => sequence >= firstSequence && sequence <= lastSequence);
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { trimHeap } from './trim-heap.ts';
+import { trimHeap } from './heap.ts';
 
 test('gives back memory that nothing refers to any more', () => {
   let rubbish: unknown[] | undefined = Array.from({ length: 400_000 }, (_, i) => ({ i, text: `entry ${i}` }));
