@@ -174,7 +174,8 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
       onModuleDesired: (module, desired) => this.#takeTwin(module, desired),
       onModuleMethod: (module, call) => this.#moduleMethod(module, call),
       onIdentities: ({ changed }) => this.#identitiesChanged(changed),
-      onConnected: () => this.#broker.upstreamConnected(),
+      // What has no connection of its own goes over that of $edgeHub.
+      onConnected: (module) => this.#broker.upstreamConnected(module === '$edgeHub' ? undefined : module),
     });
     this.#upstream = this.#stack.use(upstream);
     const heard = this.#parts.gateway.onHub(() => upstream.hubIsBack());

@@ -15,6 +15,7 @@ import { handledOutlet, type InputHandler, moduleBudgetBytes, moduleOutlet, type
 import { QueueStore } from './queue-store.ts';
 import { type ReportedNow, ReportedSync } from './reported.ts';
 import { Router } from './router.ts';
+import { Turns } from './turns.ts';
 
 export const defaultMaxBytes = 1024 ** 3;
 const defaultRetryMs = 500;
@@ -48,10 +49,10 @@ export async function assemble(options: BrokerOptions, stack: AsyncDisposableSta
   const identities = new BrokerIdentities(core, deviceId, options.identities);
   const store = stack.use(await QueueStore.open(folder));
   const handlers = new Map<string, InputHandler>();
-  const upstream = upstreamOutlet(options.upstream);
+  const upstreamTurns = new Turns();
   const budgets = new Map<string, Budget>();
   const outletOf = (endpoint: Endpoint): Outlet => {
-    if (endpoint.kind === 'upstream') return upstream;
+    if (endpoint.kind === 'upstream') return upstreamOutlet(options.upstream, upstreamTurns);
     const { module, input } = endpoint;
     if (module === builtInModule) return handledOutlet(() => handlers.get(input));
     const budget = budgets.get(module) ?? new Budget(moduleBudgetBytes);
@@ -63,7 +64,9 @@ export async function assemble(options: BrokerOptions, stack: AsyncDisposableSta
   const router = stack.use(new Router({ store, outletOf, log, maxBytes, retryMs, deadLetters }));
   if (options.routes) router.setRoutes(options.routes, maxBytes);
   core.links.onListening((link) => {
-    if (link.listens('inputs') !== undefined) router.wake(`modules/${link.id.slice(deviceId.length + 1)}/inputs/`);
+    if (link.listens('inputs') === undefined) return;
+    const inputs = `modules/${link.id.slice(deviceId.length + 1)}/inputs/`;
+    router.wake((queue) => queue.startsWith(inputs));
   });
   const reported = options.onReported && stack.use(reportedSync(options, options.onReported, core, store));
   const decide: ConstructorParameters<typeof MqttServer>[0]['decide'] = (packet, connection) =>

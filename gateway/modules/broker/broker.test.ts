@@ -227,12 +227,69 @@ describe('upstream', () => {
     await using box = await openBox({ upstream, routes: routesOf('FROM /messages/* INTO $upstream') });
     await using source = await box.module('source');
     await source.telemetry('poison', '$.mid=m-1');
-    const lost = { endpoint: '$upstream', refused: 1, waiting: 0 };
+    const lost = { endpoint: '$upstream/source', refused: 1, waiting: 0 };
     await expect.poll(() => box.broker.counters().queues).toMatchObject([lost]);
     await box.restart();
     expect(box.broker.counters().queues).toMatchObject([lost]);
-    const reason = '/messages/modules/source to $upstream: the hub says no';
+    const reason = '/messages/modules/source to $upstream/source: the hub says no';
     expect(await listDeadLetters(join(box.folder, 'broker/dead-letters'))).toMatchObject([{ id: 'm-1', body: 'poison', reason }]);
+  });
+
+  test('that is away for one module is there for the others; it gets all of that one, in order, when its way is back', async () => {
+    const blocked = new Set(['a']);
+    const upstream = fakeUpstream(({ system }) =>
+      blocked.has(system.connectionModuleId ?? '') ? new NotConnectedError('offline', 'kept out', { retry: 'with-backoff' }) : undefined,
+    );
+    const routes = routesOf(
+      { route: 'FROM /messages/modules/a/* INTO $upstream', priority: 0 },
+      'FROM /messages/modules/b/* INTO $upstream',
+    );
+    await using box = await openBox({ upstream, routes, retryMs: 60_000 });
+    await using a = await box.module('a');
+    await using b = await box.module('b');
+    for (const body of ['a1', 'a2', 'a3']) await a.telemetry(body);
+    for (const body of ['b1', 'b2']) await b.telemetry(body);
+    await upstream.seen(2);
+    expect(upstream.bodies()).toEqual(['b1', 'b2']);
+    await expect
+      .poll(() => box.broker.counters().queues.map(({ endpoint, waiting }) => [endpoint, waiting]))
+      .toEqual([
+        ['$upstream/a', 3],
+        ['$upstream/b', 0],
+      ]);
+    blocked.clear();
+    // The way of another one says nothing about it.
+    box.broker.upstreamConnected('b');
+    await b.telemetry('b3');
+    await upstream.seen(3);
+    box.broker.upstreamConnected('a');
+    await upstream.seen(6);
+    expect(upstream.bodies()).toEqual(['b1', 'b2', 'b3', 'a1', 'a2', 'a3']);
+  });
+
+  test('that comes back gets the better priorities of all modules first', async () => {
+    let away = true;
+    const upstream = fakeUpstream(() => (away ? new NotConnectedError('offline', 'no hub', { retry: 'with-backoff' }) : undefined));
+    const slow: UpstreamSender = {
+      maxBodyBytes: upstream.maxBodyBytes,
+      // As long as one takes there are always some that wait.
+      send: (message, id) => new Promise((resolve, reject) => setTimeout(() => upstream.send(message, id).then(resolve, reject), 5)),
+    };
+    const routes = routesOf(
+      { route: 'FROM /messages/* WHERE kind = "alarm" INTO $upstream', priority: 0 },
+      { route: 'FROM /messages/* WHERE kind = "log" INTO $upstream', priority: 5 },
+    );
+    await using box = await openBox({ upstream: slow, routes });
+    await using a = await box.module('a');
+    await using b = await box.module('b');
+    for (let n = 0; n < 60; n++) await a.telemetry(`log ${n}`, 'kind=log');
+    for (let n = 0; n < 60; n++) await b.telemetry(`alarm ${n}`, 'kind=alarm');
+    away = false;
+    box.broker.upstreamConnected();
+    await upstream.seen(120);
+    const logsBefore = upstream.bodies().lastIndexOf('alarm 59') - 59;
+    // What was under way before the alarms were seen, at the most.
+    expect(logsBefore).toBeLessThanOrEqual(16);
   });
 
   test('that hangs does not hold up the end; its messages go out again in the next life', async () => {

@@ -13,6 +13,7 @@ import { assemble, defaultMaxBytes, type Running, settingsOf } from './assembly.
 import type { BrokerClient, BrokerCounters, BrokerOptions } from './contract.ts';
 import { type MethodsEndpoint, type MethodTarget, startMethodsEndpoint } from './methods-endpoint.ts';
 import type { InputHandler } from './outlets.ts';
+import { endpointOf, queueOf, upstreamQueue } from './queue-names.ts';
 
 /** The edge hub of this box: MQTT for modules, routes between them, queues on disk, their twins and methods. */
 export class ModuleBroker implements AsyncDisposable {
@@ -106,7 +107,8 @@ export class ModuleBroker implements AsyncDisposable {
    */
   onInput(name: string, handler: InputHandler): void {
     this.#running.handlers.set(name, handler);
-    this.#running.router.wake(`modules/${builtInModule}/inputs/${name}`);
+    const input = queueOf({ kind: 'input', module: builtInModule, input: name }, { system: {} });
+    this.#running.router.wake((queue) => queue === input);
   }
 
   /** What upstream says is desired, whole, under its `$version`; 404 when there is no such module. Resolves when it is on disk. */
@@ -123,10 +125,11 @@ export class ModuleBroker implements AsyncDisposable {
     return core.methods.invoke({ deviceId: this.#options.deviceId, moduleId }, request, signal);
   }
 
-  /** Upstream is there again: what waits for it is tried at once. */
-  upstreamConnected(): void {
-    this.#running.router.wake('$upstream');
-    this.#running.reported?.wake();
+  /** Upstream is there again, for this module or for all of them: what waits for it is tried at once. */
+  upstreamConnected(moduleId?: string): void {
+    const own = moduleId === undefined ? undefined : upstreamQueue(moduleId);
+    this.#running.router.wake(own === undefined ? (queue) => endpointOf(queue)?.kind === 'upstream' : (queue) => queue === own);
+    this.#running.reported?.wake(moduleId);
   }
 
   /** After identities were made, deleted, or got other keys: whoever may not be here any more goes out. */

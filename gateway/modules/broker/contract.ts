@@ -64,7 +64,7 @@ export interface BrokerListen {
 }
 
 export interface QueueCounters {
-  /** `$upstream`, `modules/filter/inputs/in1`. */
+  /** `$upstream/filter` (what filter said to it), `modules/filter/inputs/in1`. */
   readonly endpoint: string;
   readonly waiting: number;
   readonly waitingBytes: number;

@@ -7,6 +7,7 @@ import { Budget } from './budget.ts';
 import { Delivery } from './delivery.ts';
 import type { Outcome } from './outlets.ts';
 import { QueueStore } from './queue-store.ts';
+import { Turns } from './turns.ts';
 
 /** Numbers from 0 to below 1, the same for the same seed (mulberry32). */
 function randomFrom(seed: number): () => number {
@@ -23,6 +24,7 @@ function randomFrom(seed: number): () => number {
 class Receiver {
   readonly budget = new Budget(2_000);
   readonly window = 5;
+  readonly turns = new Turns();
   readonly seen: number[] = [];
   #up = false;
   #underWay: { readonly number: number; readonly settle: (outcome: Outcome) => void }[] = [];

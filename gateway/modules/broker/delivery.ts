@@ -21,8 +21,9 @@ export interface DeliveryParts {
 }
 
 /**
- * Sends what waits for one endpoint: the best priority first, within one in order, as many at once as the outlet takes. A message is taken from
- * the disk after it was taken over; what a broken link left open goes out again, in order, before anything behind it.
+ * Sends what waits in one queue: the best priority first, within one in order, as many at once as the outlet takes. A message is taken from
+ * the disk after it was taken over; what a broken link left open goes out again, in order, before anything behind it. What other queues of the same
+ * outlet have ready and is better goes first, unless their link is broken.
  */
 export class Delivery {
   readonly name: string;
@@ -98,6 +99,7 @@ export class Delivery {
   /** Sends nothing more; what is under way may still be taken off the disk. */
   close(): void {
     this.#closed = true;
+    this.#parts.outlet.turns.claim(this, undefined);
     clearTimeout(this.#retry);
   }
 
@@ -154,17 +156,28 @@ export class Delivery {
   }
 
   #next(max: { readonly messages: number; readonly bytes: number }): readonly Waiting[] {
+    const { turns } = this.#parts.outlet;
+    // One that has just failed may fail again: nobody waits for it.
+    const claim = (priority: number): void => turns.claim(this, this.#probing ? undefined : priority);
     try {
       for (const priority of this.#order) {
+        if (!turns.admits(this, priority)) {
+          claim(priority);
+          turns.onceAdmitted(this, priority, () => this.#pump());
+          return [];
+        }
         const messages = this.#parts.store.next(this.name, priority, this.#lastIds.get(priority) ?? 0, max);
         const last = messages.at(-1);
         if (!last) continue;
         this.#lastIds.set(priority, last.id);
+        claim(priority);
         return messages;
       }
+      turns.claim(this, undefined);
     } catch (error) {
       this.#parts.log.error({ endpoint: this.name, reason: (error as Error).message }, 'a queue of the module broker cannot be read');
       this.#dirty = true;
+      turns.claim(this, undefined);
       this.#wait((error as Error).message);
     }
     return [];
@@ -191,6 +204,7 @@ export class Delivery {
   #settled({ id, bytes, message }: Waiting, outcome: Outcome, epoch: number): void {
     if (outcome.kind === 'away' || outcome.kind === 'later') {
       this.#dirty = true;
+      this.#parts.outlet.turns.claim(this, undefined);
       if (outcome.kind === 'later') this.#wait(outcome.reason);
       else if (epoch === this.#epoch) this.#parked = true;
     } else {

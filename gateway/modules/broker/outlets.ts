@@ -4,6 +4,7 @@ import { GatewayError } from '../../../model/error.ts';
 import { Budget } from './budget.ts';
 import type { UpstreamSender } from './contract.ts';
 import { inputMessage } from './message-form.ts';
+import { Turns } from './turns.ts';
 
 /**
  * What became of one try. `away`: the receiver is not there, and its coming back will be told; `later`: tried again with back-off; `refused`: it
@@ -20,6 +21,8 @@ export interface Outlet {
   /** How many messages of one queue may be under way at once. */
   readonly window: number;
   readonly budget: Budget;
+  /** Shared by the queues that lead to the same place. */
+  readonly turns: Turns;
   /** Never rejects. */
   send(message: RoutedMessage, id: string): Promise<Outcome>;
 }
@@ -31,13 +34,15 @@ const away: Outcome = { kind: 'away' };
 
 /** Well below what a connection lets a client leave unread before it hangs up, with one large message more. */
 export const moduleBudgetBytes = 384 * 1024;
-const upstreamBudgetBytes = 4 * 1024 * 1024;
+/** Of each module. */
+const upstreamBudgetBytes = 1024 * 1024;
 
 /** The input of a module that is connected by MQTT; all inputs of one module share its budget. */
 export function moduleOutlet(inputs: ModuleInputs, deviceId: string, module: string, input: string, budget: Budget): Outlet {
   return {
     window: 64,
     budget,
+    turns: new Turns(),
     async send(message) {
       const { connectionDeviceId = deviceId, connectionModuleId } = message.system;
       const sender = { deviceId: connectionDeviceId, moduleId: connectionModuleId };
@@ -52,10 +57,12 @@ export function moduleOutlet(inputs: ModuleInputs, deviceId: string, module: str
   };
 }
 
-export function upstreamOutlet(upstream: UpstreamSender): Outlet {
+/** For the messages of one module: each has its own way, and none waits behind another whose way is blocked. */
+export function upstreamOutlet(upstream: UpstreamSender, turns: Turns): Outlet {
   return {
     window: 16,
     budget: new Budget(upstreamBudgetBytes),
+    turns,
     async send(message, id) {
       if (message.body.length > upstream.maxBodyBytes) {
         return { kind: 'refused', reason: `the body has ${message.body.length} bytes; upstream takes ${upstream.maxBodyBytes}` };
@@ -70,6 +77,7 @@ export function handledOutlet(handlerOf: () => InputHandler | undefined): Outlet
   return {
     window: 1,
     budget: new Budget(upstreamBudgetBytes),
+    turns: new Turns(),
     async send(message, id) {
       const handler = handlerOf();
       return handler ? tried(() => handler(message, id)) : away;

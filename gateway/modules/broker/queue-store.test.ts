@@ -44,6 +44,31 @@ test('a message that is lost is counted once, whoever says it how often, and out
   expect(store.sums()).toEqual([{ endpoint: '$upstream', messages: 0, bytes: 0, losses: { expired: 1, refused: 0 } }]);
 });
 
+test('what waited upstream in a version before waits with its module now, each message once', async () => {
+  using folder = tempFolder();
+  {
+    using db = openQueues(join(folder.path, 'queues.db'));
+    const insert = db.prepare(
+      "INSERT INTO queue (endpoint, priority, size, source, properties, system, body) VALUES (?, 0, 9, '', '{}', ?, ?)",
+    );
+    for (let n = 0; n < 250; n++)
+      insert.run('$upstream', JSON.stringify({ connectionModuleId: n % 2 === 0 ? 'a' : 'b.c' }), Buffer.from(`${n}`));
+    insert.run('$upstream', '{}', Buffer.from('of nobody'));
+    insert.run('modules/a/inputs/in', '{"connectionModuleId":"b"}', Buffer.from('to a'));
+  }
+  for (let life = 0; life < 2; life++) {
+    await using store = await QueueStore.open(folder.path);
+    expect(store.sums().map(({ endpoint, messages }) => [endpoint, messages])).toEqual([
+      ['$upstream', 1],
+      ['$upstream/a', 125],
+      ['$upstream/b.c', 125],
+      ['modules/a/inputs/in', 1],
+    ]);
+    const own = store.next('$upstream/b.c', 0, 0, { messages: 2, bytes: 1_000 });
+    expect(own.map(({ message }) => Buffer.from(message.body).toString())).toEqual(['1', '3']);
+  }
+});
+
 test('numbers of messages do not come again in a new file', async () => {
   const first = async (): Promise<number> => {
     using folder = tempFolder();

@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import type { Endpoint, RoutedMessage, RouteTarget } from '../../../deployments/contract.ts';
+import type { RoutedMessage, RouteTarget } from '../../../deployments/contract.ts';
 import { type DatabaseSync, openDatabase, type StatementSync } from '../../../hub/database.ts';
 import { HubError } from '../../../hub/error.ts';
 import { sizeOf } from './message-form.ts';
+import { queueOf } from './queue-names.ts';
 import type { FromWorker, ToWorker } from './queue-worker.ts';
 import { type Change, type Failure, type Loss, openQueues } from './queue-writer.ts';
 
@@ -19,17 +20,6 @@ export interface EndpointSum {
   readonly messages: number;
   readonly bytes: number;
   readonly losses: Readonly<Record<Loss, number>>;
-}
-
-/** `$upstream`, `modules/filter/inputs/in1`: the name of a queue, and its key on disk. */
-export const endpointName = (endpoint: Endpoint): string =>
-  endpoint.kind === 'upstream' ? '$upstream' : `modules/${endpoint.module}/inputs/${endpoint.input}`;
-
-/** Undefined: not a name that {@link endpointName} makes. */
-export function endpointNamed(name: string): Endpoint | undefined {
-  if (name === '$upstream') return { kind: 'upstream' };
-  const [, module, input] = /^modules\/([^/]+)\/inputs\/(.+)$/s.exec(name) ?? [];
-  return module !== undefined && input !== undefined ? { kind: 'input', module, input } : undefined;
 }
 
 /**
@@ -91,7 +81,7 @@ export class QueueStore implements AsyncDisposable {
     return this.#change({
       kind: 'add',
       targets: targets.map(({ endpoint, priority, timeToLiveSecs }) => ({
-        endpoint: endpointName(endpoint),
+        endpoint: queueOf(endpoint, message),
         priority,
         expiresMs: timeToLiveSecs < 0 ? undefined : nowMs + timeToLiveSecs * 1000,
       })),

@@ -1,5 +1,5 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { type Change, type Failure, openQueues, QueueWriter } from './queue-writer.ts';
+import { type Change, type Failure, giveOwnQueues, openQueues, QueueWriter } from './queue-writer.ts';
 
 export type ToWorker = readonly Change[] | 'close';
 /** Outcomes of changes in the order in which they came. */
@@ -11,6 +11,7 @@ const maxBatch = { changes: 1_000, bytes: 16 * 1024 * 1024 };
 const port = parentPort;
 if (!port) throw new Error('runs as a worker thread only');
 const db = openQueues(workerData as string);
+giveOwnQueues(db);
 const writer = new QueueWriter(db);
 const say = (message: FromWorker): void => port.postMessage(message);
 

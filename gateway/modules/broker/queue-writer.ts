@@ -25,6 +25,16 @@ export function openQueues(file: string): DatabaseSync {
   return db;
 }
 
+/**
+ * Messages of versions before, which all waited in `$upstream`, go where those of their module wait now. Some at a time: neither the log of the file nor
+ * a disk that is nearly full has to take all of them at once, and a kill in between does no harm.
+ */
+export function giveOwnQueues(db: DatabaseSync): void {
+  const some = db.prepare(`UPDATE queue SET endpoint = endpoint || '/' || (system ->> '$.connectionModuleId') WHERE id IN
+    (SELECT id FROM queue WHERE endpoint = '$upstream' AND (system ->> '$.connectionModuleId') IS NOT NULL LIMIT 100)`);
+  while (some.run().changes > 0);
+}
+
 /** `expired`: its time was over; `refused`: the endpoint will never take it. */
 export type Loss = 'expired' | 'refused';
 

@@ -61,10 +61,11 @@ export class ReportedSync implements Disposable {
     );
   }
 
-  /** What waits is tried now. */
-  wake(): void {
+  /** What waits is tried now, of one module or of all. */
+  wake(only?: string): void {
     const waiting = [...this.#timers];
     for (const [moduleId, timer] of waiting) {
+      if (only !== undefined && moduleId !== only) continue;
       clearTimeout(timer);
       this.#timers.delete(moduleId);
       this.#again.delete(moduleId);

@@ -1,4 +1,4 @@
-import type { Endpoint, RoutedMessage, RouteTable, RouteTarget } from '../../../deployments/contract.ts';
+import type { Endpoint, RoutedMessage, RouteTable } from '../../../deployments/contract.ts';
 import { HubError } from '../../../hub/error.ts';
 import { type HubLog, LogThrottle } from '../../../hub/log.ts';
 import type { TelemetrySink } from '../../../hub/mqtt/connection-host.ts';
@@ -8,7 +8,8 @@ import type { QueueCounters } from './contract.ts';
 import { Delivery } from './delivery.ts';
 import { routedFrom, sizeOf } from './message-form.ts';
 import type { Outlet } from './outlets.ts';
-import { type EndpointSum, endpointName, endpointNamed, type QueueStore } from './queue-store.ts';
+import { endpointOf, queueOf } from './queue-names.ts';
+import type { EndpointSum, QueueStore } from './queue-store.ts';
 
 /** Not yet on disk; above it nobody is read. */
 const congestedBytes = 16 * 1024 * 1024;
@@ -17,6 +18,7 @@ const sweptAtOnce = 500;
 
 export interface RouterParts {
   readonly store: QueueStore;
+  /** Called once for each queue that leads there. */
   readonly outletOf: (endpoint: Endpoint) => Outlet;
   readonly log: HubLog;
   readonly maxBytes: number;
@@ -48,10 +50,10 @@ export class Router implements TelemetrySink, Disposable {
     this.#parts = parts;
     this.#maxBytes = parts.maxBytes;
     for (const { endpoint, ...sum } of parts.store.sums()) {
-      const known = endpointNamed(endpoint);
-      if (!known) continue;
+      const leads = endpointOf(endpoint);
+      if (!leads) continue;
       this.#bytes += sum.bytes;
-      this.#open(known, sum);
+      this.#open(endpoint, leads, sum);
     }
     this.#timer = setInterval(() => void this.#sweep(), sweepEveryMs).unref();
   }
@@ -70,9 +72,9 @@ export class Router implements TelemetrySink, Disposable {
     for (const delivery of this.#deliveries.values()) delivery.wake();
   }
 
-  /** The receiver of these queues is there now. */
-  wake(namePrefix: string): void {
-    for (const [name, delivery] of this.#deliveries) if (name.startsWith(namePrefix)) delivery.wake();
+  /** What these queues wait for may be there now. */
+  wake(which: (queue: string) => boolean): void {
+    for (const [name, delivery] of this.#deliveries) if (which(name)) delivery.wake();
   }
 
   get congested(): boolean {
@@ -114,7 +116,7 @@ export class Router implements TelemetrySink, Disposable {
       this.#pendingBytes -= bytes;
       this.#drain();
     }
-    for (const target of targets) this.#added(target, bytes);
+    for (const { endpoint, priority } of targets) this.#added(queueOf(endpoint, message), endpoint, priority, bytes);
   }
 
   counters(): {
@@ -138,13 +140,12 @@ export class Router implements TelemetrySink, Disposable {
     for (const delivery of this.#deliveries.values()) delivery.close();
   }
 
-  #added({ endpoint, priority }: RouteTarget, bytes: number): void {
-    const delivery = this.#deliveries.get(endpointName(endpoint)) ?? this.#open(endpoint, nothing);
+  #added(name: string, endpoint: Endpoint, priority: number, bytes: number): void {
+    const delivery = this.#deliveries.get(name) ?? this.#open(name, endpoint, nothing);
     delivery.added(priority, bytes);
   }
 
-  #open(endpoint: Endpoint, sum: Omit<EndpointSum, 'endpoint'>): Delivery {
-    const name = endpointName(endpoint);
+  #open(name: string, endpoint: Endpoint, sum: Omit<EndpointSum, 'endpoint'>): Delivery {
     const { store, log, retryMs } = this.#parts;
     const freed = (bytes: number): void => {
       this.#bytes -= bytes;
