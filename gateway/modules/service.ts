@@ -51,8 +51,6 @@ const bundledLines = 1_000;
 const version = { version: packageVersion(), build: '', commit: '' };
 /** The certificate of the broker is looked at so often. */
 const dayMs = 86_400_000;
-/** Who is connected is told the hub so often, when it changed. */
-const clientsEveryMs = 5_000;
 
 /** The modules of this gateway: what a deployment asks for runs, is connected, and is joined by its routes. */
 export class ModuleService implements ModuleControl, AsyncDisposable {
@@ -66,7 +64,6 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
   #upstream: EdgeUpstream | undefined;
   #deployment: DeploymentState;
   #hub: { readonly version: number; readonly code: number; readonly description: string } | undefined;
-  #reportedClients = '';
 
   private constructor(parts: ModuleServiceParts, who: Who, box: Box, source: DeploymentSource, stack: AsyncDisposableStack) {
     this.#parts = parts;
@@ -181,8 +178,7 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
     const heard = this.#parts.gateway.onHub(() => upstream.hubIsBack());
     this.#stack.use(heard);
     upstream.setModules(this.#agent.manifest?.modules.keys() ?? []);
-    const told = setInterval(() => this.#tellClients(), clientsEveryMs).unref();
-    this.#stack.defer(() => clearInterval(told));
+    this.#broker.onClients(() => this.#tellClients());
   }
 
   /** Readings become messages for whoever routes bring them to, and what modules want to write goes past the guards. */
@@ -295,15 +291,14 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
     this.#upstream?.setModules(manifest.modules.keys());
   }
 
+  /** Who is connected, when that changed; the difference goes to the hub once a second at most. */
   #tellClients(): void {
     if (!this.#upstream || !this.#hub) return;
     const { version: desiredVersion, code, description } = this.#hub;
     const clients = this.#broker.clients();
-    const report = reportedHub({ deviceId: this.#who.deviceId, version, desiredVersion, status: { code, description }, clients });
-    const text = JSON.stringify(report);
-    if (text === this.#reportedClients) return;
-    this.#reportedClients = text;
-    this.#upstream.reportHub(report);
+    this.#upstream.reportHub(
+      reportedHub({ deviceId: this.#who.deviceId, version, desiredVersion, status: { code, description }, clients }),
+    );
   }
 
   #identitiesChanged(changed: readonly string[]): void {

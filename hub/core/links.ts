@@ -19,6 +19,7 @@ export interface IdentityLink {
 export class Links {
   readonly #byId = new Map<string, IdentityLink>();
   readonly #listeners = new Set<(link: IdentityLink) => void>();
+  readonly #watchers = new Set<(id: string) => void>();
 
   get size(): number {
     return this.#byId.size;
@@ -36,12 +37,21 @@ export class Links {
   add(link: IdentityLink): IdentityLink | undefined {
     const older = this.#byId.get(link.id);
     this.#byId.set(link.id, link);
+    this.#tell(link.id);
     return older;
   }
 
   /** False when another link had taken its place already. */
   remove(link: IdentityLink): boolean {
-    return this.#byId.get(link.id) === link && this.#byId.delete(link.id);
+    if (this.#byId.get(link.id) !== link) return false;
+    this.#byId.delete(link.id);
+    this.#tell(link.id);
+    return true;
+  }
+
+  /** After an identity came, came anew, or went. */
+  onPresence(watcher: (id: string) => void): void {
+    this.#watchers.add(watcher);
   }
 
   /** After a connect, and after each change of what an identity listens for. */
@@ -52,5 +62,9 @@ export class Links {
   listening(link: IdentityLink): void {
     if (this.#byId.get(link.id) !== link) return;
     for (const listener of this.#listeners) listener(link);
+  }
+
+  #tell(id: string): void {
+    for (const watcher of this.#watchers) watcher(id);
   }
 }

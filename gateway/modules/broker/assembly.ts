@@ -9,6 +9,7 @@ import { forgetConnections, getIdentity, identityId, openRegistry } from '../../
 import { DeadLetters } from '../../destination/dead-letters.ts';
 import { builtInModule } from '../built-in.ts';
 import { Budget } from './budget.ts';
+import { ClientList } from './client-list.ts';
 import type { BrokerOptions } from './contract.ts';
 import { BrokerIdentities } from './identities.ts';
 import { handledOutlet, type InputHandler, moduleBudgetBytes, moduleOutlet, type Outlet, upstreamOutlet } from './outlets.ts';
@@ -29,6 +30,7 @@ const cures = {
 export interface Running {
   readonly core: Core;
   readonly identities: BrokerIdentities;
+  readonly clients: ClientList;
   readonly router: Router;
   readonly reported: ReportedSync | undefined;
   readonly mqtt: MqttServer;
@@ -46,7 +48,8 @@ export async function assemble(options: BrokerOptions, stack: AsyncDisposableSta
   const isOurName = (host: string): boolean => names.has(hostOnly(host));
   // Policies are the hub's; nobody comes in here by one.
   const core = stack.use(new Core({ folder, db, policies: { get: () => undefined }, isOurName, log }));
-  const identities = new BrokerIdentities(core, deviceId, options.identities);
+  const clients = stack.use(new ClientList(core, deviceId));
+  const identities = new BrokerIdentities(core, deviceId, options.identities, () => clients.changed());
   const store = stack.use(await QueueStore.open(folder));
   const handlers = new Map<string, InputHandler>();
   const upstreamTurns = new Turns();
@@ -72,7 +75,7 @@ export async function assemble(options: BrokerOptions, stack: AsyncDisposableSta
   const decide: ConstructorParameters<typeof MqttServer>[0]['decide'] = (packet, connection) =>
     decideIdentity(core, packet, connection, { identity: (id) => identities.find(id), cures });
   const mqtt = new MqttServer({ core, decide, store: router, log }, certificate, settingsOf(options));
-  return { core, identities, router, reported, mqtt, handlers, failed: store.failed };
+  return { core, identities, clients, router, reported, mqtt, handlers, failed: store.failed };
 }
 
 function reportedSync(options: BrokerOptions, send: NonNullable<BrokerOptions['onReported']>, core: Core, store: QueueStore): ReportedSync {

@@ -6,7 +6,6 @@ import { takeLock } from '../../../hub/database.ts';
 import { afterFix, type HubError } from '../../../hub/error.ts';
 import { makeFolder } from '../../../hub/folder.ts';
 import type { ListenerCertificate } from '../../../hub/mqtt/server.ts';
-import { listModules } from '../../../hub/registry.ts';
 import type { TwinObject } from '../../../twin/section.ts';
 import { builtInModule } from '../built-in.ts';
 import { assemble, defaultMaxBytes, type Running, settingsOf } from './assembly.ts';
@@ -145,12 +144,12 @@ export class ModuleBroker implements AsyncDisposable {
 
   /** Modules that were here once. */
   clients(): readonly BrokerClient[] {
-    const { core } = this.#running;
-    return listModules(core.db, this.#options.deviceId).map(({ id, moduleId = '', connectionMs }) => ({
-      moduleId,
-      connected: core.links.get(id) !== undefined,
-      sinceMs: connectionMs,
-    }));
+    return this.#running.clients.list();
+  }
+
+  /** When `clients` is another than before; bursts are told once. */
+  onClients(listener: () => void): void {
+    this.#running.clients.onChange(listener);
   }
 
   counters(): BrokerCounters {

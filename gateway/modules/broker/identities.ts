@@ -12,13 +12,16 @@ export class BrokerIdentities {
   readonly #core: Core;
   readonly #deviceId: string;
   readonly #lookup: IdentityLookup;
+  readonly #changed: () => void;
   /** Keys that connected modules came in by, as they were then. */
   readonly #cameInBy = new Map<string, string>();
 
-  constructor(core: Core, deviceId: string, lookup: IdentityLookup) {
+  /** `changed` is told when a module came to be known, or is no more. */
+  constructor(core: Core, deviceId: string, lookup: IdentityLookup, changed: () => void) {
     this.#core = core;
     this.#deviceId = deviceId;
     this.#lookup = lookup;
+    this.#changed = changed;
     insertIdentity(core.db, { deviceId, authentication: { type: 'none' } });
   }
 
@@ -50,6 +53,7 @@ export class BrokerIdentities {
       if (known?.generationId !== generationId) {
         links.get(id)?.end('the identity of the module was deleted or made anew');
         removeDevice(db, id);
+        this.#changed();
       } else if (this.#cameInBy.has(id) && this.#cameInBy.get(id) !== keysOf(known)) {
         this.#cameInBy.delete(id);
         links.get(id)?.end('the keys of the module were changed');
@@ -67,6 +71,7 @@ export class BrokerIdentities {
       removeDevice(db, id);
       insertIdentity(db, { deviceId, moduleId, generationId, authentication: { type: 'none' } });
     });
+    this.#changed();
     return getIdentity(db, id) as Identity;
   }
 }
