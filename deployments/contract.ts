@@ -152,6 +152,8 @@ export interface RouteTarget {
 /** All routes of a manifest, compiled. */
 export interface RouteTable {
   readonly specs: readonly RouteSpec[];
+  /** Where they lead; some several times. */
+  readonly endpoints: readonly Endpoint[];
   /** Empty: it is dropped. Never throws: an expression that fails is undefined, which routes nothing. */
   match(message: RoutedMessage): readonly RouteTarget[];
   /** Whether any message of this source can go anywhere, or to an endpoint of this kind; where it is false, none need be made. */

@@ -1,8 +1,9 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { GatewayError } from '../../model/error.ts';
 import { tempFolder } from '../../test/support/temp.ts';
-import type { ModuleSpec } from '../contract.ts';
+import type { Manifest, ModuleSpec } from '../contract.ts';
 import { writeManifest } from '../manifest/write-manifest.ts';
 import { FakeBox, refused } from './testing/fake-box.ts';
 import { ManualClock } from './testing/manual-clock.ts';
@@ -56,6 +57,27 @@ describe('a deployment', () => {
     await apply(spec('score'));
     await apply(spec('greedy', { createOptions: { HostConfig: { Privileged: true } } }));
     expect(told).toEqual([{ modules: ['score'], made: 0, written: true }]);
+  });
+
+  test('is settled when all of it is carried out, at each start anew, and never while something of it failed', async () => {
+    await rig[Symbol.asyncDispose]();
+    const settled: string[] = [];
+    const onSettled = ({ modules }: Manifest): void => void settled.push([...modules.keys()].join());
+    rig = await openRig(folder.path, box, clock, { onSettled });
+    await apply(spec('score'), spec('scale'));
+    expect(settled).toEqual(['score,scale']);
+    rig.images.missing.set('candyco/score:2', new GatewayError('image-missing', 'not there', { retry: 'with-backoff' }));
+    expect(await applyVersion(2, spec('score', { image: 'candyco/score:2' }))).toMatchObject({ code: 500 });
+    expect(box.picture()).toEqual(['score candyco/score:1 running']);
+    expect(settled).toHaveLength(1);
+    await rig[Symbol.asyncDispose]();
+    rig = await openRig(folder.path, box, clock, { onSettled });
+    await clock.pass(60_000);
+    expect(settled).toEqual(['score,scale', 'score']);
+    await rig[Symbol.asyncDispose]();
+    rig = await openRig(folder.path, box, clock, { onSettled });
+    await clock.pass(1_000);
+    expect(settled).toEqual(['score,scale', 'score', 'score']);
   });
 
   test('replaces one module and touches no other', async () => {

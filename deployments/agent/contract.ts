@@ -76,6 +76,8 @@ export interface AgentOptions {
   readonly audit: (act: AgentAct) => void;
   /** A deployment is followed from now on: written down, and none of its modules begun. Its routes belong there before a module speaks. */
   readonly onFollowed?: (manifest: Manifest) => void;
+  /** The deployment that is followed is carried out, wholly; also at a start with one that was. What is not in it is not needed any more. */
+  readonly onSettled?: (manifest: Manifest) => void;
   /** Reported properties of `$edgeAgent`, whole, whenever they changed. Never called before `open` resolved. */
   readonly onReported: (reported: TwinObject) => void;
   readonly version: { readonly version: string; readonly build: string; readonly commit: string };

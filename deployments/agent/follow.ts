@@ -22,6 +22,7 @@ export interface FollowParts {
   readonly closing: AbortSignal;
   readonly changed: () => void;
   readonly onFollowed?: (manifest: Manifest) => void;
+  readonly onSettled?: (manifest: Manifest) => void;
 }
 
 const again = { firstMs: 30_000, longestMs: 600_000 } as const;
@@ -95,7 +96,7 @@ export class Follow {
     const signal = AbortSignal.any([this.#superseding.signal, this.#parts.closing]);
     this.#inBackground(signal, async () => {
       const open = this.#deployment;
-      if (!open?.open) return;
+      if (!open?.open) return this.#settled();
       if (open.begun >= mostBegun) return this.#leaveAlone(open);
       const begun = { ...open, begun: open.begun + 1 };
       await this.#note(begun);
@@ -151,10 +152,17 @@ export class Follow {
     const deployment: Deployment = { ...rest, status, open, begun: 0 };
     this.#deployment = deployment;
     await this.#note(deployment);
+    this.#settled();
     if (!open) await cleanUp();
     // Without an engine its return is what it waits for.
     else if (link.present) this.#later(signal, async () => this.#carryOut(deployment, signal));
     return status;
+  }
+
+  /** Not one that is in force in parts: a newer one may bring back what it took away. */
+  #settled(): void {
+    const { manifest, status } = this.#deployment ?? {};
+    if (manifest && status?.code === 200) this.#parts.onSettled?.(manifest);
   }
 
   async #note(deployment: Deployment): Promise<void> {

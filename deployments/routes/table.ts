@@ -63,12 +63,14 @@ function problemOf({ name, route }: RouteSpec, { message, column, hint }: RouteE
 
 export class CompiledTable implements RouteTable {
   readonly specs: readonly RouteSpec[];
+  readonly endpoints: readonly Endpoint[];
   readonly #routes: readonly Route[];
   readonly #bySource = new Map<string, Candidates>();
 
   constructor(specs: readonly RouteSpec[], routes: readonly Route[]) {
     this.specs = specs;
     this.#routes = routes;
+    this.endpoints = routes.map(({ endpoint }) => endpoint);
   }
 
   match(message: RoutedMessage): readonly RouteTarget[] {

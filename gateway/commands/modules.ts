@@ -58,15 +58,15 @@ function describe(state: ModulesState): string {
   const { state: how, from, version, description } = deployment;
   const source = how === 'none' ? 'none yet' : `${how}, from ${from}${version > 0 ? `, version ${version}` : ''}`;
   const waiting = broker.queues
-    .filter((queue) => queue.waiting + queue.expired + queue.refused > 0)
-    .map(({ endpoint, waiting: here, expired, refused }) => [endpoint, String(here), String(expired), String(refused)]);
+    .filter((queue) => queue.waiting + queue.expired + queue.refused + queue.removed > 0)
+    .map(({ endpoint, waiting: here, expired, refused, removed }) => [endpoint, ...[here, expired, refused, removed].map(String)]);
   return [
     `engine      ${engineProblem === undefined ? engine : `none: ${engineProblem}`}`,
     `deployment  ${source}${description === '' ? '' : `: ${inLines(description)}`}`,
     `broker      ${broker.connections} connected, ${broker.received} messages, ${broker.unrouted} of them wanted by no route`,
     '',
     moduleTable(state),
-    ...(waiting.length > 0 ? ['', table(['queue', 'waiting', 'expired', 'refused'], waiting)] : []),
+    ...(waiting.length > 0 ? ['', table(['queue', 'waiting', 'expired', 'refused', 'removed'], waiting)] : []),
   ].join('\n');
 }
 

@@ -141,6 +141,7 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
       log,
       audit: (act) => this.#audited(act),
       onFollowed: (manifest) => this.#route(manifest),
+      onSettled: (manifest) => this.#tidy(manifest),
       onReported: (reported) => this.#upstream?.reportAgent(reported),
       version,
       gate: { settleMs: settings.settleFor, healthyWithinMs: settings.healthyWithin },
@@ -289,6 +290,12 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
     const { table } = compileRoutes(manifest.routes, manifest.storeAndForward);
     if (table) this.#broker.setRoutes(table, { maxBytes: manifest.storeAndForward.maxSizeBytes });
     this.#upstream?.setModules(manifest.modules.keys());
+  }
+
+  #tidy({ modules }: Manifest): void {
+    this.#broker.keepOnly(modules.keys()).catch((error: Error) => {
+      this.#parts.log.warn({ reason: error.message }, 'what was kept for removed modules is still there; it goes at the next start');
+    });
   }
 
   /** Who is connected, when that changed; the difference goes to the hub once a second at most. */

@@ -31,6 +31,7 @@ export interface Running {
   readonly core: Core;
   readonly identities: BrokerIdentities;
   readonly clients: ClientList;
+  readonly store: QueueStore;
   readonly router: Router;
   readonly reported: ReportedSync | undefined;
   readonly mqtt: MqttServer;
@@ -75,7 +76,7 @@ export async function assemble(options: BrokerOptions, stack: AsyncDisposableSta
   const decide: ConstructorParameters<typeof MqttServer>[0]['decide'] = (packet, connection) =>
     decideIdentity(core, packet, connection, { identity: (id) => identities.find(id), cures });
   const mqtt = new MqttServer({ core, decide, store: router, log }, certificate, settingsOf(options));
-  return { core, identities, clients, router, reported, mqtt, handlers, failed: store.failed };
+  return { core, identities, clients, store, router, reported, mqtt, handlers, failed: store.failed };
 }
 
 function reportedSync(options: BrokerOptions, send: NonNullable<BrokerOptions['onReported']>, core: Core, store: QueueStore): ReportedSync {

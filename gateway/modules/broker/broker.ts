@@ -26,6 +26,7 @@ export class ModuleBroker implements AsyncDisposable {
   readonly #endpoint: MethodsEndpoint | undefined;
   readonly #stack: AsyncDisposableStack;
   #closing: Promise<void> | undefined;
+  #tidying: Promise<void> = Promise.resolve();
 
   /** Rejects with HubError: a port in use, the folder not writable or in use by another broker. */
   static async open(options: BrokerOptions): Promise<ModuleBroker> {
@@ -136,6 +137,17 @@ export class ModuleBroker implements AsyncDisposable {
     this.#running.identities.check();
   }
 
+  /**
+   * A deployment with these modules has been taken up, and will not be taken back by this box: sessions, twins and queues of others go. Resolves when they
+   * are gone from the disk; rejects with a HubError when that cannot be written. What is left then goes with the next call.
+   */
+  keepOnly(modules: Iterable<string>): Promise<void> {
+    const names = new Set(modules).add(builtInModule);
+    const work = this.#tidying.then(() => this.#keepOnly(names));
+    this.#tidying = work.catch(() => {});
+    return work;
+  }
+
   /** New connections get this one. */
   useCertificate(certificate: ListenerCertificate): void {
     this.#running.mqtt.useCertificate(certificate);
@@ -154,6 +166,20 @@ export class ModuleBroker implements AsyncDisposable {
 
   counters(): BrokerCounters {
     return { ...this.#running.mqtt.counters(), ...this.#running.router.counters() };
+  }
+
+  async #keepOnly(modules: ReadonlySet<string>): Promise<void> {
+    if (this.#closing) return;
+    const { identities, router, store } = this.#running;
+    identities.check();
+    await router.keepOnly(modules);
+    if (this.#closing) return;
+    await Promise.all(
+      store
+        .reporters()
+        .filter((module) => !modules.has(module))
+        .map((module) => store.forgetReported(module)),
+    );
   }
 
   /** Within a second: what was taken is on disk and acknowledged, every module gets a FIN. */

@@ -73,6 +73,8 @@ export interface QueueCounters {
   readonly expired: number;
   /** Ever, over restarts: taken away because the endpoint will never take them; they are among the dead letters. */
   readonly refused: number;
+  /** Ever, over restarts: taken away because their module is not in the deployment any more. */
+  readonly removed: number;
 }
 
 /** Since the start; `waiting` and what was lost outlive restarts. */

@@ -6,7 +6,7 @@ import { tempFolder } from '../../../test/support/temp.ts';
 import { Budget } from './budget.ts';
 import { Delivery } from './delivery.ts';
 import type { Outcome } from './outlets.ts';
-import { QueueStore } from './queue-store.ts';
+import { noLosses, QueueStore } from './queue-store.ts';
 import { Turns } from './turns.ts';
 
 /** Numbers from 0 to below 1, the same for the same seed (mulberry32). */
@@ -58,7 +58,7 @@ test.for([1, 2, 3, 4, 5, 6])('nothing overtakes and nothing is lost, however the
   await using store = await QueueStore.open(folder.path);
   const random = randomFrom(seed);
   const receiver = new Receiver();
-  const nothing = { messages: 0, bytes: 0, losses: { expired: 0, refused: 0 } };
+  const nothing = { messages: 0, bytes: 0, losses: noLosses };
   const delivery = new Delivery(
     {
       ...{ name: '$upstream', store, outlet: receiver, log: silentLog, retryMs: 1 },

@@ -2,7 +2,7 @@ import type { RoutedMessage } from '../../../deployments/contract.ts';
 import type { HubLog } from '../../../hub/log.ts';
 import type { QueueCounters } from './contract.ts';
 import type { Outcome, Outlet } from './outlets.ts';
-import type { EndpointSum, QueueStore, Waiting } from './queue-store.ts';
+import { type EndpointSum, noLosses, type QueueStore, type Waiting } from './queue-store.ts';
 import type { Loss } from './queue-writer.ts';
 
 /** Longest wait between two tries, milliseconds. */
@@ -48,7 +48,7 @@ export class Delivery {
   #clearing = false;
   /** Expired, and not said yet. */
   #unsaid = 0;
-  readonly #count = { waiting: 0, bytes: 0, delivered: 0, expired: 0, refused: 0 };
+  readonly #count = { waiting: 0, bytes: 0, delivered: 0, ...noLosses };
 
   constructor(parts: DeliveryParts, { messages, bytes, losses }: Omit<EndpointSum, 'endpoint'>) {
     this.name = parts.name;
@@ -79,9 +79,15 @@ export class Delivery {
     this.#restart();
   }
 
-  /** Takes away what expired, and resolves when it is gone from the disk; undefined while it is being sent. */
-  expire(id: number, bytes: number): Promise<void> | undefined {
-    return this.#inFlight.has(id) || this.#leaving.has(id) ? undefined : this.#lost(id, bytes, 'expired');
+  /** Takes away what will not be sent any more, and resolves when it is gone from the disk; undefined while it is being sent. */
+  lose(id: number, bytes: number, why: 'expired' | 'removed'): Promise<void> | undefined {
+    return this.#inFlight.has(id) || this.#leaving.has(id) ? undefined : this.#lost(id, bytes, why);
+  }
+
+  /** Nothing waits, nothing is under way, and nothing was ever lost: nobody needs this object. */
+  get isBlank(): boolean {
+    const { waiting, expired, refused, removed } = this.#count;
+    return waiting + expired + refused + removed + this.#inFlight.size + this.#leaving.size === 0;
   }
 
   /** How many expired since the last call; each is to be said once. */
@@ -92,8 +98,8 @@ export class Delivery {
   }
 
   counters(): QueueCounters {
-    const { waiting, bytes, delivered, expired, refused } = this.#count;
-    return { endpoint: this.name, waiting, waitingBytes: bytes, delivered, expired, refused };
+    const { bytes, ...counts } = this.#count;
+    return { endpoint: this.name, waitingBytes: bytes, ...counts };
   }
 
   /** Sends nothing more; what is under way may still be taken off the disk. */

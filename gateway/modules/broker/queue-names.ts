@@ -17,3 +17,10 @@ export function endpointOf(queue: string): Endpoint | undefined {
   const [, module, input] = /^modules\/([^/]+)\/inputs\/(.+)$/s.exec(queue) ?? [];
   return module !== undefined && input !== undefined ? { kind: 'input', module, input } : undefined;
 }
+
+/** Whose messages wait there, or who waits for them: whose absence makes them wait. */
+export function moduleOf(queue: string): string | undefined {
+  const endpoint = endpointOf(queue);
+  if (endpoint?.kind === 'input') return endpoint.module;
+  return queue.startsWith(upstreamQueue('')) ? queue.slice(upstreamQueue('').length) : undefined;
+}

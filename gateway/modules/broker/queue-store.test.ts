@@ -41,7 +41,7 @@ test('a message that is lost is counted once, whoever says it how often, and out
     await Promise.all([store.remove(id, lost), store.remove(id, lost)]);
   }
   await using store = await QueueStore.open(folder.path);
-  expect(store.sums()).toEqual([{ endpoint: '$upstream', messages: 0, bytes: 0, losses: { expired: 1, refused: 0 } }]);
+  expect(store.sums()).toEqual([{ endpoint: '$upstream', messages: 0, bytes: 0, losses: { expired: 1, refused: 0, removed: 0 } }]);
 });
 
 test('what waited upstream in a version before waits with its module now, each message once', async () => {

@@ -22,6 +22,8 @@ export interface EndpointSum {
   readonly losses: Readonly<Record<Loss, number>>;
 }
 
+export const noLosses: Readonly<Record<Loss, number>> = { expired: 0, refused: 0, removed: 0 };
+
 /**
  * Nobody waits for a removal, so it travels with the next message that comes, or by itself after this: half as many waits for the disk, for a few
  * more messages that go out twice after a crash.
@@ -123,21 +125,25 @@ export class QueueStore implements AsyncDisposable {
       .all(nowMs, max) as unknown as readonly { id: number; endpoint: string; bytes: number }[];
   }
 
+  /** Some of those that wait in this queue. */
+  some(endpoint: string, max: number): readonly { readonly id: number; readonly bytes: number }[] {
+    return this.#reader
+      .prepare('SELECT id, size AS bytes FROM queue WHERE endpoint = ? LIMIT ?')
+      .all(endpoint, max) as unknown as readonly { id: number; bytes: number }[];
+  }
+
   /** What waits, and what was ever lost. */
   sums(): readonly EndpointSum[] {
-    const sql = `SELECT endpoint, sum(messages) AS messages, sum(bytes) AS bytes, sum(expired) AS expired, sum(refused) AS refused FROM (
-        SELECT endpoint, count(*) AS messages, sum(size) AS bytes, 0 AS expired, 0 AS refused FROM queue GROUP BY endpoint
-        UNION ALL SELECT endpoint, 0, 0, iif(why = 'expired', messages, 0), iif(why = 'refused', messages, 0) FROM losses)
-      GROUP BY endpoint`;
-    return this.#reader
-      .prepare(sql)
-      .all()
-      .map((row) => ({
-        endpoint: row.endpoint as string,
-        messages: row.messages as number,
-        bytes: row.bytes as number,
-        losses: { expired: row.expired as number, refused: row.refused as number },
-      }));
+    const sums = new Map<string, EndpointSum>();
+    const waiting = this.#reader.prepare('SELECT endpoint, count(*) AS messages, sum(size) AS bytes FROM queue GROUP BY endpoint').all();
+    for (const row of waiting as unknown as { endpoint: string; messages: number; bytes: number }[])
+      sums.set(row.endpoint, { ...row, losses: noLosses });
+    const losses = this.#reader.prepare('SELECT endpoint, why, messages FROM losses').all();
+    for (const { endpoint, why, messages } of losses as unknown as { endpoint: string; why: Loss; messages: number }[]) {
+      const sum = sums.get(endpoint) ?? { endpoint, messages: 0, bytes: 0, losses: noLosses };
+      sums.set(endpoint, { ...sum, losses: { ...sum.losses, [why]: messages } });
+    }
+    return [...sums.values()];
   }
 
   priorities(endpoint: string): readonly number[] {
@@ -155,6 +161,16 @@ export class QueueStore implements AsyncDisposable {
 
   saveReported(module: string, generation: string, properties: string): Promise<void> {
     return this.#change({ kind: 'reported', module, generation, properties });
+  }
+
+  /** Modules of which {@link reported} has something. */
+  reporters(): readonly string[] {
+    const rows = this.#reader.prepare('SELECT module FROM reported').all();
+    return rows.map(({ module }) => module as string);
+  }
+
+  forgetReported(module: string): Promise<void> {
+    return this.#change({ kind: 'unreported', module });
   }
 
   /** What was given before is on disk when it resolves; what comes later is refused. */

@@ -35,8 +35,8 @@ export function giveOwnQueues(db: DatabaseSync): void {
   while (some.run().changes > 0);
 }
 
-/** `expired`: its time was over; `refused`: the endpoint will never take it. */
-export type Loss = 'expired' | 'refused';
+/** `expired`: its time was over; `refused`: the endpoint will never take it; `removed`: its module is not in the deployment any more. */
+export type Loss = 'expired' | 'refused' | 'removed';
 
 export type Change =
   | {
@@ -54,7 +54,8 @@ export type Change =
       readonly id: number;
       readonly loss?: { readonly endpoint: string; readonly why: Loss; readonly atMs: number };
     }
-  | { readonly kind: 'reported'; readonly module: string; readonly generation: string; readonly properties: string };
+  | { readonly kind: 'reported'; readonly module: string; readonly generation: string; readonly properties: string }
+  | { readonly kind: 'unreported'; readonly module: string };
 
 export interface Failure {
   readonly diskFull: boolean;
@@ -68,6 +69,7 @@ export class QueueWriter {
   readonly #remove: StatementSync;
   readonly #lose: StatementSync;
   readonly #report: StatementSync;
+  readonly #unreport: StatementSync;
 
   constructor(db: DatabaseSync) {
     this.#db = db;
@@ -78,6 +80,7 @@ export class QueueWriter {
     this.#lose = db.prepare(`INSERT INTO losses VALUES (?1, ?2, 1, ?3, ?3)
       ON CONFLICT (endpoint, why) DO UPDATE SET messages = messages + 1, last_ms = excluded.last_ms`);
     this.#report = db.prepare('INSERT OR REPLACE INTO reported VALUES (?, ?, ?)');
+    this.#unreport = db.prepare('DELETE FROM reported WHERE module = ?');
   }
 
   /** One outcome for each change: undefined when it is on disk. */
@@ -103,6 +106,7 @@ export class QueueWriter {
 
   #one(change: Change): void {
     if (change.kind === 'reported') this.#report.run(change.module, change.generation, change.properties);
+    else if (change.kind === 'unreported') this.#unreport.run(change.module);
     else if (change.kind === 'add') {
       const { targets, bytes, source, properties, system, body } = change;
       for (const { endpoint, priority, expiresMs } of targets)

@@ -8,13 +8,14 @@ import type { QueueCounters } from './contract.ts';
 import { Delivery } from './delivery.ts';
 import { routedFrom, sizeOf } from './message-form.ts';
 import type { Outlet } from './outlets.ts';
-import { endpointOf, queueOf } from './queue-names.ts';
-import type { EndpointSum, QueueStore } from './queue-store.ts';
+import { endpointOf, moduleOf, queueOf } from './queue-names.ts';
+import { type EndpointSum, noLosses, type QueueStore } from './queue-store.ts';
 
 /** Not yet on disk; above it nobody is read. */
 const congestedBytes = 16 * 1024 * 1024;
 const sweepEveryMs = 5_000;
 const sweptAtOnce = 500;
+const droppedAtOnce = 500;
 
 export interface RouterParts {
   readonly store: QueueStore;
@@ -26,8 +27,8 @@ export interface RouterParts {
   readonly deadLetters: DeadLetters;
 }
 
-const nothing: Omit<EndpointSum, 'endpoint'> = { messages: 0, bytes: 0, losses: { expired: 0, refused: 0 } };
-const noRoutes: RouteTable = { specs: [], match: () => [], wants: () => false };
+const nothing: Omit<EndpointSum, 'endpoint'> = { messages: 0, bytes: 0, losses: noLosses };
+const noRoutes: RouteTable = { specs: [], endpoints: [], match: () => [], wants: () => false };
 
 /** Finds the queues of each message, and tells its sender when it waits there on disk. */
 export class Router implements TelemetrySink, Disposable {
@@ -75,6 +76,22 @@ export class Router implements TelemetrySink, Disposable {
   /** What these queues wait for may be there now. */
   wake(which: (queue: string) => boolean): void {
     for (const [name, delivery] of this.#deliveries) if (which(name)) delivery.wake();
+  }
+
+  /**
+   * Drops what waits for modules that are neither among these nor at the end of a route; some at once, so that messages that arrive have their turn.
+   * What they said themselves goes upstream. Ends early when routes lead there again.
+   */
+  async keepOnly(modules: ReadonlySet<string>): Promise<void> {
+    for (const [name, delivery] of [...this.#deliveries]) {
+      const module = moduleOf(name);
+      if (module === undefined || modules.has(module)) continue;
+      const isInput = endpointOf(name)?.kind === 'input';
+      if (isInput) await this.#drop(module, delivery);
+      if (!delivery.isBlank || (isInput && this.#leadsTo(module))) continue;
+      delivery.close();
+      this.#deliveries.delete(name);
+    }
   }
 
   get congested(): boolean {
@@ -202,6 +219,26 @@ export class Router implements TelemetrySink, Disposable {
     for (const call of calls) call();
   }
 
+  #leadsTo(module: string): boolean {
+    return this.#routes.endpoints.some((endpoint) => endpoint.kind === 'input' && endpoint.module === module);
+  }
+
+  async #drop(module: string, delivery: Delivery): Promise<void> {
+    let messages = 0;
+    for (let more = true; more && !this.#closed && !this.#leadsTo(module); ) {
+      const found = this.#parts.store.some(delivery.name, droppedAtOnce);
+      const leaving = found.map(({ id, bytes }) => delivery.lose(id, bytes, 'removed')).filter((gone) => gone !== undefined);
+      await Promise.all(leaving);
+      messages += leaving.length;
+      more = found.length === droppedAtOnce && leaving.length > 0;
+    }
+    if (messages > 0)
+      this.#parts.log.warn(
+        { module, endpoint: delivery.name, messages },
+        'messages were dropped: their module is not in the deployment any more',
+      );
+  }
+
   /** What expired while its receiver was away; some at once, so that messages that arrive have their turn. */
   async #sweep(): Promise<void> {
     if (this.#sweeping) return;
@@ -209,7 +246,7 @@ export class Router implements TelemetrySink, Disposable {
     try {
       for (let more = true; more && !this.#closed; ) {
         const found = this.#parts.store.expired(Date.now(), sweptAtOnce);
-        const leaving = found.map(({ id, endpoint, bytes }) => this.#deliveries.get(endpoint)?.expire(id, bytes));
+        const leaving = found.map(({ id, endpoint, bytes }) => this.#deliveries.get(endpoint)?.lose(id, bytes, 'expired'));
         await Promise.all(leaving);
         more = found.length === sweptAtOnce && leaving.some((gone) => gone !== undefined);
       }
