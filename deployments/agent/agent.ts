@@ -6,7 +6,7 @@ import { ownLabels } from '../engine/labels.ts';
 import { checkPolicy } from '../engine/policy.ts';
 import type { ReadyImage } from '../images/contract.ts';
 import { realClock } from './clock.ts';
-import type { AgentClock, AgentOptions, DeploymentStatus } from './contract.ts';
+import type { AgentClock, AgentOptions, DeploymentSource, DeploymentStatus } from './contract.ts';
 import { type Deployment, DeploymentFile } from './deployment-file.ts';
 import { EngineLink } from './engine-link.ts';
 import { Follow } from './follow.ts';
@@ -100,14 +100,15 @@ export class DeploymentAgent implements AsyncDisposable {
 
   /**
    * Carries out a deployment and says how it went, once that is known: after the health gates. A newer one, or closing, ends the wait with 406. What is
-   * refused (400) changes nothing. `from` says who sent it, for the audit: `hub`, `command`, `api`.
+   * refused (400) changes nothing. `from` says who sent it, for the audit: `hub`, `command`, `api`. `hubSaid` is a digest of what the hub wants, where it
+   * sent it; it is remembered also when others send deployments after it.
    */
-  async apply(manifest: Manifest, desiredVersion: number | undefined, from: string): Promise<DeploymentStatus> {
+  async apply(manifest: Manifest, desiredVersion: number | undefined, from: string, hubSaid?: string): Promise<DeploymentStatus> {
     if (this.#closing.signal.aborted) return { code: 406, description: 'the gateway is being stopped' };
     const problems = await this.check(manifest);
-    if (problems.some(({ severity }) => severity === 'error')) return this.refuse(problems, desiredVersion, from);
+    if (problems.some(({ severity }) => severity === 'error')) return this.refuse(problems, desiredVersion, from, hubSaid);
     await Promise.race([this.#link.known, this.#clock.sleep(patienceMs, this.#closing.signal)]);
-    const status = await this.#follow.follow(manifest, desiredVersion, from);
+    const status = await this.#follow.follow(manifest, desiredVersion, from, hubSaid);
     // One whose place was taken has no say any more.
     if (status.code !== 406) this.#conclude(desiredVersion, status, from);
     return status;
@@ -122,9 +123,9 @@ export class DeploymentAgent implements AsyncDisposable {
   }
 
   /** For a deployment that could not be read: reported with 400, 412 or 417, and what runs runs on. */
-  refuse(problems: readonly ManifestProblem[], desiredVersion: number | undefined, from: string): DeploymentStatus {
+  refuse(problems: readonly ManifestProblem[], desiredVersion: number | undefined, from: string, hubSaid?: string): DeploymentStatus {
     const status = refusalOf(problems);
-    this.#follow.refuse({ version: desiredVersion, status });
+    this.#follow.refuse({ version: desiredVersion, status }, hubSaid);
     this.#conclude(desiredVersion, status, from);
     return status;
   }
@@ -162,6 +163,10 @@ export class DeploymentAgent implements AsyncDisposable {
   /** Of the deployment that is followed; survives restarts. Its routes hold without a hub. */
   get manifest(): Manifest | undefined {
     return this.#follow.deployment?.manifest;
+  }
+
+  get source(): DeploymentSource {
+    return this.#follow.source;
   }
 
   /** Modules run on. What is being swapped is brought back to what ran before. */

@@ -91,6 +91,14 @@ export interface AgentOptions {
   readonly bundleFiles?: () => Promise<ReadonlyMap<string, string | Uint8Array>>;
 }
 
+/** Who had the last word, and what the hub's was; on disk with the deployment. */
+export interface DeploymentSource {
+  /** Who sent the deployment that is followed; undefined: there is none. */
+  readonly from: string | undefined;
+  /** As `apply` and `refuse` were told last. */
+  readonly hubSaid: string | undefined;
+}
+
 /** `lastDesiredStatus` of `$edgeAgent`: 200 as asked, 400 refused, 406 not taken up, 412 schema, 417 empty, 500 not (all) carried out. */
 export interface DeploymentStatus {
   readonly code: 200 | 400 | 406 | 412 | 417 | 500;

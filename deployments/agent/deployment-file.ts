@@ -19,6 +19,8 @@ export interface Deployment {
   readonly version: number | undefined;
   /** Who sent it: `hub`, `command`, … */
   readonly from: string;
+  /** A digest of what the hub wanted last, whoever had the last word since. */
+  readonly hubSaid?: string;
   /** Undefined: not known yet; until then what is reported is `before`. */
   readonly status?: DeploymentStatus;
   /** How the one before it went. */
@@ -35,6 +37,7 @@ const Stored = z.object({
   manifest: z.unknown(),
   version,
   from: z.string(),
+  hubSaid: z.string().optional(),
   status: status.optional(),
   before: z.object({ version, status }).optional(),
   open: z.boolean(),

@@ -2,7 +2,7 @@ import type { GatewayError } from '../../model/error.ts';
 import type { Manifest, ModuleSpec } from '../contract.ts';
 import type { ReadyImage } from '../images/contract.ts';
 import { carryOut, superseded } from './carry-out.ts';
-import type { AgentAct, AgentClock, AgentLog, DeploymentStatus } from './contract.ts';
+import type { AgentAct, AgentClock, AgentLog, DeploymentSource, DeploymentStatus } from './contract.ts';
 import type { Answer, Deployment, DeploymentFile } from './deployment-file.ts';
 import type { EngineLink } from './engine-link.ts';
 import { Lane } from './lane.ts';
@@ -34,6 +34,7 @@ export class Follow {
   readonly #parts: FollowParts;
   readonly #lane = new Lane();
   #deployment: Deployment | undefined;
+  #hubSaid: string | undefined;
   #refused: Answer | undefined;
   #superseding = new AbortController();
   /** New ones of the last round that had nothing to go back to and were not good. */
@@ -44,6 +45,7 @@ export class Follow {
 
   constructor(deployment: Deployment | undefined, parts: FollowParts) {
     this.#deployment = deployment;
+    this.#hubSaid = deployment?.hubSaid;
     this.#parts = parts;
   }
 
@@ -58,15 +60,23 @@ export class Follow {
     return status ? { version, status } : before;
   }
 
-  /** One that will not be followed is answered for. */
-  refuse(answer: Answer): void {
+  get source(): DeploymentSource {
+    return { from: this.#deployment?.from, hubSaid: this.#hubSaid };
+  }
+
+  /** One that will not be followed is answered for; what the hub said counts as said. */
+  refuse(answer: Answer, hubSaid: string | undefined): void {
     this.#refused = answer;
+    if (hubSaid === undefined || hubSaid === this.#hubSaid) return;
+    this.#hubSaid = hubSaid;
+    this.#inBackground(this.#parts.closing, async () => this.#deployment && this.#note(this.#deployment));
   }
 
   /** Resolves when it is known how it went. */
-  follow(manifest: Manifest, version: number | undefined, from: string): Promise<DeploymentStatus> {
+  follow(manifest: Manifest, version: number | undefined, from: string, hubSaid: string | undefined): Promise<DeploymentStatus> {
     const signal = this.#supersede();
-    return this.#lane.run(() => this.#begin({ manifest, version, from, open: true, begun: 1 }, signal));
+    const wanted = { manifest, version, from, ...(hubSaid !== undefined && { hubSaid }), open: true, begun: 1 };
+    return this.#lane.run(() => this.#begin(wanted, signal));
   }
 
   async #begin(wanted: Deployment, signal: AbortSignal): Promise<DeploymentStatus> {
@@ -74,9 +84,10 @@ export class Follow {
     const { manifest, version } = wanted;
     const before = this.answer;
     const deployment: Deployment = { ...wanted, ...(before && { before }) };
+    const hubSaid = wanted.hubSaid ?? this.#hubSaid;
     try {
       // Before anything moves, so that a kill does not end half-way between two deployments.
-      await this.#parts.file.write(deployment);
+      await this.#write(deployment, hubSaid);
     } catch (error) {
       const status = statusOf(new Map([['deployment', error as GatewayError]]), manifest.modules.size);
       this.#refused = { version, status };
@@ -84,6 +95,7 @@ export class Follow {
       return status;
     }
     this.#deployment = deployment;
+    this.#hubSaid = hubSaid;
     this.#refused = undefined;
     this.#unsettled = new Set();
     this.#waitMs = again.firstMs;
@@ -166,12 +178,16 @@ export class Follow {
   }
 
   async #note(deployment: Deployment): Promise<void> {
-    await this.#parts.file.write(deployment).catch((error: Error) => {
+    await this.#write(deployment, this.#hubSaid).catch((error: Error) => {
       this.#parts.log.warn(
         { reason: error.message },
         'how the deployment goes could not be written down; it is looked at again after a restart',
       );
     });
+  }
+
+  #write(deployment: Deployment, hubSaid: string | undefined): Promise<void> {
+    return this.#parts.file.write({ ...deployment, ...(hubSaid !== undefined && { hubSaid }) });
   }
 
   /** The next try, in place of one that was planned before. */

@@ -25,7 +25,7 @@ import { ModuleBroker } from './broker/broker.ts';
 import type { UpstreamSender } from './broker/contract.ts';
 import { readingsTap, writeHandler } from './built-in.ts';
 import type { DeploymentState, ModuleControl, ModulesState } from './contract.ts';
-import { DeploymentSource } from './deployment-source.ts';
+import { digestOf, isOvertaken, moveSource } from './deployment-source.ts';
 import { imagesOf } from './images.ts';
 import { outboxSender } from './outbox-sender.ts';
 import { ownLogLines } from './own-logs.ts';
@@ -57,21 +57,18 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
   readonly #parts: ModuleServiceParts;
   readonly #who: Who;
   readonly #box: Box;
-  readonly #source: DeploymentSource;
   readonly #stack: AsyncDisposableStack;
   #broker!: ModuleBroker;
   #agent!: DeploymentAgent;
   #upstream: EdgeUpstream | undefined;
-  #deployment: DeploymentState;
+  #deployment: DeploymentState = { state: 'none', from: '', version: 0, code: 0, description: '' };
   #hub: { readonly version: number; readonly code: number; readonly description: string } | undefined;
 
-  private constructor(parts: ModuleServiceParts, who: Who, box: Box, source: DeploymentSource, stack: AsyncDisposableStack) {
+  private constructor(parts: ModuleServiceParts, who: Who, box: Box, stack: AsyncDisposableStack) {
     this.#parts = parts;
     this.#who = who;
     this.#box = box;
-    this.#source = source;
     this.#stack = stack;
-    this.#deployment = { state: 'none', from: source.from, version: 0, code: 0, description: '' };
   }
 
   /** Rejects with a GatewayError: a port that is taken, a folder that cannot be used. Waits for a hub only where it never said who this box is. */
@@ -84,7 +81,8 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
     await using stack = new AsyncDisposableStack();
     const sockets = settings.sockets === undefined ? join(folder, 'sockets') : inConfigFolder(config, settings.sockets);
     const box = stack.use(await Box.open({ settings, sockets, store, who, hostName: hostNameOf(config, settings), edge, log }));
-    const service = new ModuleService(parts, who, box, await DeploymentSource.open(store), stack.move());
+    await moveSource(store, agentFolder(config), log);
+    const service = new ModuleService(parts, who, box, stack.move());
     try {
       await service.#start(folder);
       return service;
@@ -126,10 +124,13 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
     await this.#box.renewFiles();
     const address = await engineAddress(settings, config);
     const engine: OpenEngine = () => openDocker(address);
-    const agentFolder = join(folder, 'agent');
-    const images = await imagesOf(settings, config, { engine, data: agentFolder, onRefused: (refused) => this.#imageRefused(refused) });
+    const images = await imagesOf(settings, config, {
+      engine,
+      data: agentFolder(config),
+      onRefused: (refused) => this.#imageRefused(refused),
+    });
     this.#agent = await DeploymentAgent.open({
-      folder: agentFolder,
+      folder: agentFolder(config),
       gateway: config.gateway,
       engine,
       policy: settings.policy,
@@ -152,7 +153,7 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
     this.#stack.use(this.#agent);
     if (this.#agent.manifest) {
       this.#route(this.#agent.manifest);
-      this.#deployment = { ...this.#deployment, state: 'done', code: 200 };
+      this.#deployment = { ...this.#deployment, from: this.#agent.source.from ?? '', state: 'done', code: 200 };
     }
     if (edge) this.#joinHub(edge);
     this.#joinGateway();
@@ -230,12 +231,11 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
   }
 
   /** Never rejects: whoever waits for an answer gets one, also when the disk is full. */
-  async #deploy(manifest: Manifest, desiredVersion: number | undefined, from: string, wanted?: object): Promise<void> {
+  async #deploy(manifest: Manifest, desiredVersion: number | undefined, from: string, hubSaid?: string): Promise<void> {
     const about = { from, version: desiredVersion ?? 0 };
     this.#deployment = { ...about, state: 'under way', code: 406, description: '' };
     try {
-      await this.#source.take(from, wanted);
-      const { code, description } = await this.#agent.apply(manifest, desiredVersion, from);
+      const { code, description } = await this.#agent.apply(manifest, desiredVersion, from, hubSaid);
       if (code === 406) return;
       this.#deployment = { ...about, state: code === 200 ? 'done' : 'failed', code, description };
       if (code !== 200 && code !== 500) return;
@@ -254,7 +254,7 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
   }
 
   #ownTwin(module: string): TwinObject | undefined {
-    return this.#source.from === 'hub' ? undefined : this.#agent.manifest?.twins.get(module);
+    return this.#agent.source.from === 'hub' ? undefined : this.#agent.manifest?.twins.get(module);
   }
 
   /** A hub that never heard of a module has nothing to say about what a manifest from elsewhere wants of it. */
@@ -268,8 +268,8 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
     const { agent, hub, version: desiredVersion, hubVersion } = deployment;
     if (Object.keys(agent).length === 0 && Object.keys(hub).length === 0) return;
     const { log } = this.#parts;
-    const wanted = { agent, hub };
-    if (this.#source.isOvertaken(wanted)) {
+    const hubSaid = digestOf({ agent, hub });
+    if (isOvertaken(this.#agent.source, hubSaid)) {
       log.info({ version: desiredVersion }, 'the hub says what it said before; what was deployed on this machine since stays');
       return;
     }
@@ -278,9 +278,9 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
     const [first] = ofHub;
     this.#hub = { version: hubVersion, code: first ? 400 : 200, description: first ? `${first.path}: ${first.message}` : '' };
     this.#tellClients();
-    if (manifest) await this.#deploy(manifest, desiredVersion, 'hub', wanted);
+    if (manifest) await this.#deploy(manifest, desiredVersion, 'hub', hubSaid);
     else {
-      const { code, description } = this.#agent.refuse(problems, desiredVersion, 'hub');
+      const { code, description } = this.#agent.refuse(problems, desiredVersion, 'hub', hubSaid);
       this.#deployment = { state: 'failed', from: 'hub', version: desiredVersion, code, description };
     }
   }
@@ -381,6 +381,8 @@ async function hubMethod({ name }: MethodCall): Promise<MethodResult> {
 }
 
 export const modulesFolder = (config: GatewayConfig): string => join(dataFolder(config), 'modules');
+
+const agentFolder = (config: GatewayConfig): string => join(modulesFolder(config), 'agent');
 
 const hostNameOf = ({ gateway }: GatewayConfig, { hostName }: ModulesSettings): string =>
   hostName ?? gateway.toLowerCase().replaceAll('_', '-').replace(/-+$/, '');
