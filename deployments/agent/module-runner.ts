@@ -232,7 +232,12 @@ export class ModuleRunner {
     const { lastWords, log } = this.#parts;
     if (error.code === 'engine-absent') return;
     try {
-      if (id !== undefined) await lastWords.keep(engine, this.name, id);
+      // What stays has its own log; what was only interrupted is made again.
+      const goes = this.#state.current !== undefined && error.code !== 'agent-closing';
+      if (id !== undefined && goes) {
+        const at = new Date(this.#parts.clock.now()).toISOString();
+        await lastWords.keep(engine, this.name, id, { image: next.spec.image, at, reason: error.message });
+      }
       if (this.#state.current || id === undefined || error.code === 'agent-closing') return await this.#recover(engine);
       // Nothing to go back to: it is what is wanted, and is tried again at the pace of its policy.
       this.#state.failure = error.code === 'module-unsettled' ? undefined : error.message;

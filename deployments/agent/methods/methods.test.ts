@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -144,7 +144,31 @@ describe('GetModuleLogs', () => {
   test('have the last lines of a version that was taken back', async () => {
     box.behaviours.set('candyco/score:2', { exits: 1, logs: ['no model found'] });
     await clock.until(rig.agent.apply(manifestOf(spec('score', { image: 'candyco/score:2' }), spec('scale')), 2, 'hub'));
-    expect(textOf(await logs({ id: 'score' }))).toContain('[a container that was taken back] no model found\n<6>');
+    const taken =
+      /^--- candyco\/score:2 was taken back at \d{4}-[\d-]+T[\d:.]+Z: .*did not come up.*; its last lines ---\nno model found\n/;
+    const now = '--- candyco/score:1, which runs in its place ---\n<6>';
+    const all = textOf(await logs({ id: 'score' }));
+    expect(all).toMatch(taken);
+    expect(all).toContain(`no model found\n${now}`);
+    // However long the log of the one that runs is; the last lines are counted for each.
+    expect(textOf(await logs({ id: 'score', filter: { tail: 1 } }))).toMatch(taken);
+    expect(textOf(await logs({ id: 'score', filter: { tail: 1 } })).split('\n')).toHaveLength(5);
+    expect(textOf(await logs({ id: 'score', filter: { tail: 0 } }))).toBe('');
+    // Only what the filters leave, and headings only where something is left.
+    expect(textOf(await logs({ id: 'score', filter: { regex: 'no model' } })).split('\n')).toHaveLength(3);
+    expect(textOf(await logs({ id: 'score', filter: { regex: 'nowhere' } }))).toBe('');
+    expect(textOf(await logs({ id: 'score', filter: { since: clock.now() / 1000 + 60 } }))).not.toContain('taken back');
+    // The next version that comes up ends it.
+    await clock.until(rig.agent.apply(manifestOf(spec('score', { image: 'candyco/score:3' }), spec('scale')), 3, 'hub'));
+    expect(textOf(await logs({ id: 'score' }))).not.toContain('---');
+  });
+
+  test('have what a version before kept of one that was taken back', async () => {
+    mkdirSync(join(folder.path, 'last-words'), { recursive: true });
+    const kept = [{ time: '2026-11-24T08:00:00.5Z', stream: 'stdout', text: 'no model found' }];
+    writeFileSync(join(folder.path, 'last-words/score.json'), JSON.stringify(kept));
+    const heading = '--- a container was taken back at 2026-11-24T08:00:00.5Z: it did not come up; its last lines ---';
+    expect(textOf(await logs({ id: 'score' }))).toContain(`${heading}\nno model found\n---`);
   });
 });
 

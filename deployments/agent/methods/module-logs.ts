@@ -1,19 +1,14 @@
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
-import type { Engine, LogLine } from '../../engine/contract.ts';
+import type { LogLine } from '../../engine/contract.ts';
 import type { AgentOptions } from '../contract.ts';
-import type { LastWords } from '../last-words.ts';
-import type { ModuleSet } from '../module-set.ts';
 import { levelOf, recordOf } from './log-record.ts';
 import { type LogFilter, type LogItem, type LogRequest, readPattern } from './log-request.ts';
+import { type LogSection, type LogSources, sectionsOf } from './log-sections.ts';
 import { matching } from './matching.ts';
 import { AgentRefusal } from './refusal.ts';
 
-export interface LogParts extends Pick<AgentOptions, 'identity' | 'ownLogs'> {
-  readonly modules: ModuleSet;
-  readonly lastWords: LastWords;
-  readonly engine: () => Engine;
-}
+export interface LogParts extends LogSources, Pick<AgentOptions, 'identity'> {}
 
 /** The log of one module, filtered; encoded as the request wants it. */
 export interface ModuleLog {
@@ -52,37 +47,36 @@ function chosen(items: readonly LogItem[], names: readonly string[]): ReadonlyMa
   return wanted;
 }
 
+/** Of each container the last lines that the filter leaves, under its heading where there are several. */
 export async function linesOf(parts: LogParts, id: string, filter: LogFilter): Promise<readonly LogLine[]> {
-  const lines: LogLine[] = [];
-  let characters = 0;
-  for await (const line of source(parts, id, filter)) {
-    characters += line.text.length;
-    if (characters > mostCharacters) break;
-    lines.push(line);
+  const found: LogLine[] = [];
+  if (filter.tail === 0) return found;
+  const filters = filter.loglevel !== undefined || filter.regex !== undefined;
+  const room = { characters: mostCharacters };
+  for await (const { heading, lines } of sectionsOf(parts, id, filter)) {
+    const left = filtered(await read(lines, room), filter);
+    if (heading && (left.length > 0 || !filters)) found.push(heading);
+    found.push(...left);
   }
-  const last = filter.tail === undefined ? lines : filter.tail === 0 ? [] : lines.slice(-filter.tail);
-  const { loglevel, regex } = filter;
-  const grave = loglevel === undefined ? last : last.filter(({ text }) => levelOf(text) <= loglevel);
-  if (!regex) return grave;
-  const found = new Set(matching([...new Set(grave.map(({ text }) => text))], regex));
-  return grave.filter(({ text }) => found.has(text));
+  return found;
 }
 
-async function* source(parts: LogParts, id: string, { tail, since, until }: LogFilter): AsyncGenerator<LogLine> {
-  const inTime = ({ time }: LogLine): boolean => {
-    const seconds = Date.parse(time) / 1000;
-    return !(seconds < (since ?? -Infinity)) && !(seconds > (until ?? Infinity));
-  };
-  if (id === 'edgeAgent' || id === 'edgeHub') {
-    for await (const line of parts.ownLogs!(id)) if (inTime(line)) yield line;
-    return;
+async function read(lines: LogSection['lines'], room: { characters: number }): Promise<readonly LogLine[]> {
+  const all: LogLine[] = [];
+  for await (const line of lines) {
+    room.characters -= line.text.length;
+    if (room.characters < 0) break;
+    all.push(line);
   }
-  for (const line of await parts.lastWords.of(id))
-    if (inTime(line)) yield { ...line, text: `[a container that was taken back] ${line.text}` };
-  const container = parts.modules.get(id)?.containerId;
-  if (container === undefined) return;
-  const range = { ...(tail !== undefined && { tail }), ...(since !== undefined && { since }), ...(until !== undefined && { until }) };
-  yield* parts.engine().logs(container, range);
+  return all;
+}
+
+function filtered(lines: readonly LogLine[], { tail, loglevel, regex }: LogFilter): readonly LogLine[] {
+  const last = tail === undefined ? lines : lines.slice(-tail);
+  const grave = loglevel === undefined ? last : last.filter(({ text }) => levelOf(text) <= loglevel);
+  if (!regex) return grave;
+  const matches = new Set(matching([...new Set(grave.map(({ text }) => text))], regex));
+  return grave.filter(({ text }) => matches.has(text));
 }
 
 function asJson({ identity }: LogParts, id: string, lines: readonly LogLine[]): string {
