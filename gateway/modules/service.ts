@@ -10,7 +10,6 @@ import { readManifest } from '../../deployments/manifest/read-manifest.ts';
 import { plan } from '../../deployments/plan/plan.ts';
 import { compileRoutes } from '../../deployments/routes/table.ts';
 import type { MethodAnswer } from '../../hub/core/contract.ts';
-import { RequestError } from '../../hub/core/request-error.ts';
 import { LogThrottle } from '../../hub/log.ts';
 import type { MethodCall, MethodResult } from '../../hub-client/contract.ts';
 import type { TwinObject } from '../../twin/section.ts';
@@ -27,6 +26,7 @@ import { readingsTap, writeHandler } from './built-in.ts';
 import type { DeploymentState, ModuleControl, ModulesState } from './contract.ts';
 import { digestOf, isOvertaken, moveSource } from './deployment-source.ts';
 import { imagesOf } from './images.ts';
+import { ModuleCalls } from './module-calls.ts';
 import { outboxSender } from './outbox-sender.ts';
 import { ownLogLines } from './own-logs.ts';
 import type { ModulesSettings } from './settings.ts';
@@ -163,6 +163,7 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
 
   #joinHub(place: NonNullable<Gateway['edge']>): void {
     const { log } = this.#parts;
+    const calls = new ModuleCalls((module, request, signal) => this.#broker.invoke(module, request, signal));
     const upstream = new EdgeUpstream({
       place,
       identities: this.#box.identities,
@@ -171,7 +172,8 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
       onAgentMethod: (call) => this.#agentMethod(call),
       onHubMethod: (call) => hubMethod(call),
       onModuleDesired: (module, desired) => this.#takeTwin(module, desired),
-      onModuleMethod: (module, call) => this.#moduleMethod(module, call),
+      onModuleMethod: (module, call) => calls.call(module, call),
+      takesMethods: (module) => this.#broker.takesMethods(module),
       onIdentities: ({ changed }) => this.#identitiesChanged(changed),
       // What has no connection of its own goes over that of $edgeHub.
       onConnected: (module) => this.#broker.upstreamConnected(module === '$edgeHub' ? undefined : module),
@@ -181,6 +183,7 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
     this.#stack.use(heard);
     upstream.setModules(this.#agent.manifest?.modules.keys() ?? []);
     this.#broker.onClients(() => this.#tellClients());
+    this.#broker.onMethods((module) => upstream.methodsChanged(module));
   }
 
   /** Readings become messages for whoever routes bring them to, and what modules want to write goes past the guards. */
@@ -323,14 +326,6 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
 
   async #agentMethod({ name, payload }: MethodCall): Promise<MethodResult> {
     return this.#agent.methods.call(name, payload, 'hub');
-  }
-
-  async #moduleMethod(module: string, { name, payload }: MethodCall): Promise<MethodResult> {
-    return this.#broker.invoke(module, { name, payload, responseTimeoutMs: 30_000 }).catch((error: unknown) => {
-      // A module that is away or silent is no failure of this gateway.
-      if (error instanceof RequestError) return { status: error.status, payload: { message: error.message } };
-      throw error;
-    });
   }
 
   /** A module that calls the device itself gets what a hub would get. */

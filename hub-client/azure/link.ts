@@ -36,6 +36,8 @@ export interface Link {
   tell(topic: string, body: Uint8Array | string): void;
   /** Resolves on SUBACK; rejects with GatewayError `hub-subscription` when it is refused, with the loss when the link goes first. */
   subscribe(filter: string, qos: 0 | 1): Promise<void>;
+  /** In its order on the wire; nobody waits for its answer. */
+  unsubscribe(filter: string): void;
   /** PUBACK of a message that came; in the order in which they came (MQTT 3.1.1 §4.6). */
   acknowledge(packetId: number): void;
   /** Resolves with the reason when the link is gone, whoever ended it. Never rejects. */
@@ -133,6 +135,9 @@ function openMqtt(socket: Socket, login: Login, signal: AbortSignal): Promise<Li
             throw why;
           }),
         ]);
+      },
+      unsubscribe(filter) {
+        client.unsubscribe(filter, () => {});
       },
       acknowledge(packetId) {
         if (packetId > 0 && socket.writable) socket.write(Uint8Array.of(0x40, 0x02, packetId >> 8, packetId & 0xff));

@@ -28,7 +28,8 @@ export function registerServiceCommands(hub: Command): void {
   onFolder(hub.command('method <id> <name> [payload]'))
     .description('Calls a direct method of a device and prints its answer. Exit code 1 when the device says no. The hub must run.')
     .option('--module <name>', 'of this module of the device')
-    .option('--timeout <span>', 'how long to wait for the answer (default: 30s)', parseSpan)
+    .option('--timeout <span>', 'how long to wait for the answer, at most 5m (default: 30s)', parseSpan)
+    .option('--connect-timeout <span>', 'how long to wait for it to connect and to listen for methods, at most 5m (default: 0s)', parseSpan)
     .option('--json', 'status and payload, as JSON')
     .addHelpText('after', examples('dragoman hub method gw-1 ping', `dragoman hub method gw-1 read '{"points":["jacket_temperature"]}'`))
     .action(async (id, name, payload, options, command) => (await import('./service.ts')).method(id, name, payload, options, command));

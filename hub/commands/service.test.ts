@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
@@ -7,7 +7,9 @@ import { type Child, startChild } from '../../test/support/child.ts';
 import { tempFolder } from '../../test/support/temp.ts';
 import { registerHubCommands } from '../commands.ts';
 import { lastEndpoint } from '../endpoint.ts';
+import { getIdentity, type Identity, openRegistry } from '../registry.ts';
 import { listenError } from '../service/listen.ts';
+import { connectSimulatedDevice } from '../simulator.ts';
 
 const main = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), 'gateway', 'main.ts');
 const key = Buffer.alloc(32, 7).toString('base64');
@@ -63,6 +65,26 @@ test('a device: its twin patched and shown, a message sent, a method that nobody
   const called = await run('method', 'gw-1', 'ping', '--timeout', '1s');
   expect(called).toMatchObject({ code: 1, output: expect.stringContaining('gw-1 is not connected') });
 });
+
+test('a method of a module waits for it to listen, and for its answer, as long as the caller says', async () => {
+  await run('device', 'create', 'gw-2', '--edge');
+  const { mqttPort, caFile } = lastEndpoint(folder) ?? {};
+  const module = { deviceId: 'gw-2', moduleId: '$edgeAgent' };
+  const away = await run('method', 'gw-2/$edgeAgent', 'ping', '--connect-timeout', '1s');
+  expect(away).toMatchObject({ code: 1, output: expect.stringContaining('Timed out waiting for device to connect') });
+  const called = run('method', 'gw-2/$edgeAgent', 'ping', '--connect-timeout', '60s', '--timeout', '1s');
+  const db = openRegistry(folder);
+  const identity = getIdentity(db, 'gw-2/$edgeAgent');
+  db.close();
+  const { authentication } = identity as Identity;
+  await using client = await connectSimulatedDevice({
+    ...{ port: mqttPort as number, ca: readFileSync(caFile as string, 'utf8'), host: 'localhost', ...module },
+    key: (authentication as { readonly primaryKey: string }).primaryKey,
+  });
+  await client.subscribe('$iothub/methods/POST/#', 0);
+  expect((await client.next('publish')).topic).toContain('/POST/ping/');
+  expect(await called).toMatchObject({ code: 1, output: expect.stringContaining('Timed out waiting for the response from device') });
+}, 30_000);
 
 test('enrollments: of a device and of a group, listed without keys, deleted', async () => {
   const group = await run('enrollment', 'create', 'leeds', '--group', '--primary-key', key, '--twin', '{"tags":{"site":"leeds"}}');

@@ -11,13 +11,14 @@ export async function method(
   id: string,
   name: string,
   payload: string | undefined,
-  options: OfModule & { readonly timeout?: number; readonly json?: boolean },
+  options: OfModule & { readonly timeout?: number; readonly connectTimeout?: number; readonly json?: boolean },
   command: Command,
 ): Promise<void> {
   const body = {
     methodName: name,
     payload: payload === undefined ? null : parsed(payload, command),
     ...(options.timeout !== undefined && { responseTimeoutInSeconds: options.timeout / 1000 }),
+    ...(options.connectTimeout !== undefined && { connectTimeoutInSeconds: options.connectTimeout / 1000 }),
   };
   const answer = (await callHub(folderOf(command), {
     method: 'POST',

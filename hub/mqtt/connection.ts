@@ -326,7 +326,10 @@ export class MqttConnection implements Speaker {
   #unsubscribe(packet: IUnsubscribePacket): void {
     const wanted = new Map(this.#subscriptions);
     for (const topic of packet.unsubscriptions) wanted.delete(topic);
-    this.#remember(wanted, () => this.#send({ cmd: 'unsuback', messageId: packet.messageId as number } as Packet));
+    this.#remember(wanted, () => {
+      this.#send({ cmd: 'unsuback', messageId: packet.messageId as number } as Packet);
+      this.#role?.listening();
+    });
   }
 
   /** `answer` goes out when it is on disk. */

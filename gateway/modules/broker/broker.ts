@@ -159,6 +159,16 @@ export class ModuleBroker implements AsyncDisposable {
     return this.#running.clients.list();
   }
 
+  /** Whether it is connected and listens for methods. */
+  takesMethods(moduleId: string): boolean {
+    return this.#running.clients.takesMethods(moduleId);
+  }
+
+  /** After `takesMethods` changed for a module. */
+  onMethods(listener: (moduleId: string) => void): void {
+    this.#running.clients.onMethods(listener);
+  }
+
   /** When `clients` is another than before; bursts are told once. */
   onClients(listener: () => void): void {
     this.#running.clients.onChange(listener);

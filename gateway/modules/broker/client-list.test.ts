@@ -22,6 +22,36 @@ test('who is connected is told when it changes, with the time of the change, and
   expect(Math.abs((box.broker.clients()[0]?.sinceMs ?? 0) - leftMs)).toBeLessThan(500);
 });
 
+test('whether a module listens for methods is told when it begins to, ends to, or leaves', async () => {
+  await using box = await openBox();
+  const told: unknown[] = [];
+  box.broker.onMethods((module) => told.push([module, box.broker.takesMethods(module)]));
+  {
+    await using filter = await box.module('filter');
+    expect(box.broker.takesMethods('filter')).toBe(false);
+    await filter.subscribe('$iothub/methods/POST/#', 0);
+    expect(told).toEqual([['filter', true]]);
+    filter.send({ cmd: 'unsubscribe', messageId: 7, unsubscriptions: ['$iothub/methods/POST/#'] });
+    await filter.next('unsuback');
+    await expect
+      .poll(() => told)
+      .toEqual([
+        ['filter', true],
+        ['filter', false],
+      ]);
+    await filter.subscribe('$iothub/methods/POST/#', 0);
+  }
+  await expect
+    .poll(() => told.slice(2))
+    .toEqual([
+      ['filter', true],
+      ['filter', false],
+    ]);
+  // Its session has the subscription: it listens as soon as it is here.
+  await using _again = await box.module('filter');
+  await expect.poll(() => told.at(-1)).toEqual(['filter', true]);
+});
+
 test('many at once are told once; one whose identity is gone is on the list no more', async () => {
   await using box = await openBox();
   await Promise.all(['a', 'b', 'c'].map((module) => box.broker.setDesired(module, {}, 1)));

@@ -1,5 +1,5 @@
 import type { Core } from '../../../hub/core/hub-core.ts';
-import { listModules } from '../../../hub/registry.ts';
+import { identityId, listModules } from '../../../hub/registry.ts';
 import type { BrokerClient } from './contract.ts';
 
 /** Modules that were here once, and whether they are now; tells when that is another than before. */
@@ -9,6 +9,8 @@ export class ClientList implements Disposable {
   /** Of this life, by client id: what the file says is a second late. */
   readonly #since = new Map<string, number>();
   readonly #listeners = new Set<() => void>();
+  readonly #methods = new Set<string>();
+  readonly #methodListeners = new Set<(moduleId: string) => void>();
   #soon: NodeJS.Immediate | undefined;
   #closed = false;
 
@@ -18,7 +20,9 @@ export class ClientList implements Disposable {
     core.links.onPresence((id) => {
       this.#since.set(id, Date.now());
       this.changed();
+      this.#compareMethods(id);
     });
+    core.links.onListening(({ id }) => this.#compareMethods(id));
   }
 
   list(): readonly BrokerClient[] {
@@ -35,6 +39,16 @@ export class ClientList implements Disposable {
     this.#listeners.add(listener);
   }
 
+  /** Whether it is connected and has subscribed to calls of methods. */
+  takesMethods(moduleId: string): boolean {
+    return this.#methods.has(identityId(this.#deviceId, moduleId));
+  }
+
+  /** After `takesMethods` changed. */
+  onMethods(listener: (moduleId: string) => void): void {
+    this.#methodListeners.add(listener);
+  }
+
   /** A module came to be known, or is no more. */
   changed(): void {
     if (this.#closed) return;
@@ -42,6 +56,14 @@ export class ClientList implements Disposable {
       this.#soon = undefined;
       for (const listener of this.#listeners) listener();
     });
+  }
+
+  #compareMethods(id: string): void {
+    const takes = this.#core.links.get(id)?.listens('methods') !== undefined;
+    if (takes === this.#methods.has(id)) return;
+    if (takes) this.#methods.add(id);
+    else this.#methods.delete(id);
+    for (const listener of this.#methodListeners) listener(id.slice(this.#deviceId.length + 1));
   }
 
   [Symbol.dispose](): void {

@@ -31,6 +31,8 @@ export interface EdgeUpstreamOptions {
   /** The desired properties of a module, whole, each time they are other ones; the newest is brought again, with back-off, after a rejection. */
   readonly onModuleDesired: (moduleId: string, desired: DesiredSection) => Promise<void> | void;
   readonly onModuleMethod: (moduleId: string, call: MethodCall) => Promise<MethodResult>;
+  /** Whether a module listens for methods now; while not, the hub says so itself, in the time that its caller gave. Absent: always. */
+  readonly takesMethods?: (moduleId: string) => boolean;
   /** The hub was asked about the identities: those that changed are other ones on disk now. */
   readonly onIdentities?: (refreshed: Refreshed) => void;
   /** A connection is up (again): what waits for it can go. */
@@ -129,6 +131,11 @@ export class EdgeUpstream implements AsyncDisposable {
     await module.link.connected().control.report(patch);
   }
 
+  /** `takesMethods` of this module changed. */
+  methodsChanged(moduleId: string): void {
+    this.#modules.get(moduleId)?.link.session?.control.takeMethods(this.#takesMethods(moduleId));
+  }
+
   /** Modules got other keys: those that are named connect anew. */
   identitiesChanged(modules: Iterable<string>): void {
     for (const name of modules) this.#linkOf(name)?.renew();
@@ -198,11 +205,16 @@ export class EdgeUpstream implements AsyncDisposable {
     const ready = (): boolean => this.#options.identities.get(name) !== undefined;
     const link = this.#link({ name, ready }, (session, signal) => {
       this.#borne.delete(name);
+      session.control.takeMethods(this.#takesMethods(name));
       session.control.onMethod((call) => onModuleMethod(name, call));
       void mirror.attach(session.control, signal);
       onConnected?.(name);
     });
     return { link, desired };
+  }
+
+  #takesMethods(moduleId: string): boolean {
+    return this.#options.takesMethods?.(moduleId) ?? true;
   }
 
   #link(

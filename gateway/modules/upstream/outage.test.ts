@@ -61,6 +61,38 @@ test('a module that the hub will not have holds up nobody: $edgeHub bears its me
   ]);
 }, 30_000);
 
+test("a module that does not listen is away to the hub's callers, as long as they wait for it; it is there as soon as it listens", async () => {
+  const listening = new Set<string>();
+  const own = stack.use(await openBox(placeAt(edge), { takesMethods: (module) => listening.has(module) }));
+  await own.run(['filter']);
+  await expect.poll(() => own.told.connected, soon).toContain('filter');
+  const invoke = (connectTimeoutMs: number) =>
+    edge.hub.core.methods.invoke(
+      { deviceId: boxDevice, moduleId: 'filter' },
+      { name: 'reset', connectTimeoutMs, responseTimeoutMs: 5_000 },
+    );
+  await expect(invoke(0)).rejects.toMatchObject({ errorCode: 404103 });
+  await expect(invoke(50)).rejects.toMatchObject({ errorCode: 404103 });
+  const patient = invoke(60_000);
+  listening.add('filter');
+  own.upstream.methodsChanged('filter');
+  expect(await patient).toMatchObject({ status: 200, payload: { module: 'filter', name: 'reset' } });
+  listening.clear();
+  own.upstream.methodsChanged('filter');
+  await expect.poll(() => invoke(0).catch(({ errorCode }) => errorCode), soon).toBe(404103);
+  // A hub that remembers what was subscribed is told again.
+  listening.add('filter');
+  own.upstream.methodsChanged('filter');
+  expect(await invoke(5_000)).toMatchObject({ status: 200 });
+  await edge.stop();
+  listening.clear();
+  own.upstream.methodsChanged('filter');
+  await edge.startAgain();
+  own.upstream.hubIsBack();
+  await expect.poll(() => own.upstream.state().links.filter, soon).toEqual({ connected: true });
+  await expect.poll(() => invoke(0).catch(({ errorCode }) => errorCode), soon).toBe(404103);
+}, 30_000);
+
 test('a device that is no IoT Edge device says so, and works as soon as it is one', async () => {
   const plain = stack.use(await startEdgeHub({ edge: false }));
   const box = stack.use(await openBox(placeAt(plain)));

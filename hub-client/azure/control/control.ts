@@ -48,6 +48,7 @@ export class Control implements HubControl {
   #link: Link | undefined;
   #onDesired: ((patch: Section) => void) | undefined;
   #onMethod: MethodHandler | undefined;
+  #takesMethods = true;
   /** Calls that came before their handler. */
   readonly #early = new Map<MethodCall, NodeJS.Timeout>();
   #methods = 0;
@@ -89,12 +90,27 @@ export class Control implements HubControl {
 
   onMethod(handler: (call: MethodCall) => Promise<MethodResult>): void {
     this.#onMethod = handler;
-    this.#want(filters.methods, 0);
+    if (this.#takesMethods) this.#want(filters.methods, 0);
     for (const [call, timer] of this.#early) {
       clearTimeout(timer);
       void this.#run(call, handler);
     }
     this.#early.clear();
+  }
+
+  /**
+   * Whether the hub is to bring calls of methods. While not, it tells callers that nobody listens, or lets them wait as long as they would for a connection;
+   * a call that is on its way already is still answered. True from the beginning.
+   */
+  takeMethods(takes: boolean): void {
+    if (takes === this.#takesMethods) return;
+    this.#takesMethods = takes;
+    if (takes) {
+      if (this.#onMethod) this.#want(filters.methods, 0);
+      return;
+    }
+    this.#wanted.delete(filters.methods);
+    this.#link?.unsubscribe(filters.methods);
   }
 
   onMessage(handler: (message: CloudMessage) => Promise<void>): void {
@@ -108,6 +124,8 @@ export class Control implements HubControl {
     this.#messages.replaced();
     this.#link = link;
     link.listen((message) => this.#take(message, link));
+    // The hub may remember it from a session before.
+    if (!this.#takesMethods) link.unsubscribe(filters.methods);
     for (const [filter, qos] of this.#wanted) void this.#subscribe(link, filter, qos);
     for (const put of this.#answers.splice(0)) put();
     this.#messages.resume();
