@@ -184,12 +184,7 @@ export class ModuleBroker implements AsyncDisposable {
     identities.check();
     await router.keepOnly(modules);
     if (this.#closing) return;
-    await Promise.all(
-      store
-        .reporters()
-        .filter((module) => !modules.has(module))
-        .map((module) => store.forgetReported(module)),
-    );
+    await store.keepReported(modules);
   }
 
   /** Within a second: what was taken is on disk and acknowledged, every module gets a FIN. */

@@ -163,14 +163,9 @@ export class QueueStore implements AsyncDisposable {
     return this.#change({ kind: 'reported', module, generation, properties });
   }
 
-  /** Modules of which {@link reported} has something. */
-  reporters(): readonly string[] {
-    const rows = this.#reader.prepare('SELECT module FROM reported').all();
-    return rows.map(({ module }) => module as string);
-  }
-
-  forgetReported(module: string): Promise<void> {
-    return this.#change({ kind: 'unreported', module });
+  /** What upstream has of other modules is forgotten. */
+  keepReported(modules: Iterable<string>): Promise<void> {
+    return this.#change({ kind: 'keep-reported', modules: [...modules] });
   }
 
   /** What was given before is on disk when it resolves; what comes later is refused. */

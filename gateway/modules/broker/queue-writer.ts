@@ -55,7 +55,7 @@ export type Change =
       readonly loss?: { readonly endpoint: string; readonly why: Loss; readonly atMs: number };
     }
   | { readonly kind: 'reported'; readonly module: string; readonly generation: string; readonly properties: string }
-  | { readonly kind: 'unreported'; readonly module: string };
+  | { readonly kind: 'keep-reported'; readonly modules: readonly string[] };
 
 export interface Failure {
   readonly diskFull: boolean;
@@ -69,7 +69,7 @@ export class QueueWriter {
   readonly #remove: StatementSync;
   readonly #lose: StatementSync;
   readonly #report: StatementSync;
-  readonly #unreport: StatementSync;
+  readonly #keepReported: StatementSync;
 
   constructor(db: DatabaseSync) {
     this.#db = db;
@@ -80,7 +80,7 @@ export class QueueWriter {
     this.#lose = db.prepare(`INSERT INTO losses VALUES (?1, ?2, 1, ?3, ?3)
       ON CONFLICT (endpoint, why) DO UPDATE SET messages = messages + 1, last_ms = excluded.last_ms`);
     this.#report = db.prepare('INSERT OR REPLACE INTO reported VALUES (?, ?, ?)');
-    this.#unreport = db.prepare('DELETE FROM reported WHERE module = ?');
+    this.#keepReported = db.prepare('DELETE FROM reported WHERE module NOT IN (SELECT value FROM json_each(?))');
   }
 
   /** One outcome for each change: undefined when it is on disk. */
@@ -106,7 +106,7 @@ export class QueueWriter {
 
   #one(change: Change): void {
     if (change.kind === 'reported') this.#report.run(change.module, change.generation, change.properties);
-    else if (change.kind === 'unreported') this.#unreport.run(change.module);
+    else if (change.kind === 'keep-reported') this.#keepReported.run(JSON.stringify(change.modules));
     else if (change.kind === 'add') {
       const { targets, bytes, source, properties, system, body } = change;
       for (const { endpoint, priority, expiresMs } of targets)

@@ -86,7 +86,8 @@ export class ReportedSync implements Disposable {
     const patch = diffPatch(known === undefined ? {} : (JSON.parse(known) as TwinObject), properties);
     if (Object.keys(patch).length === 0) return;
     await this.#send(moduleId, patch);
-    if (!this.#closed) await this.#store.saveReported(moduleId, generationId, JSON.stringify(properties));
+    const still = !this.#closed && this.#current(moduleId)?.generationId === generationId;
+    if (still) await this.#store.saveReported(moduleId, generationId, JSON.stringify(properties));
   }
 
   #ended(moduleId: string): void {

@@ -61,7 +61,7 @@ test.for(['taken, answer lost', 'lost'] as const)('a patch that was %s leaves no
   attach();
   hub.fate = fate;
   side.report({ n: 1 });
-  await expect.poll(() => hub.patches).toHaveLength(1);
+  await expect.poll(() => hub.patches.length).toBeGreaterThan(0);
   side.report({ n: 2 });
   await expect.poll(() => hub.reported, { timeout: 5_000 }).toEqual({ n: 2 });
 });
