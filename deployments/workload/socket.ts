@@ -1,9 +1,10 @@
 import { once } from 'node:events';
-import { chmod, mkdir, rename, rm, stat } from 'node:fs/promises';
+import { chmod, rename, rm, stat } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { GatewayError } from '../../model/error.ts';
+import { ownFolder } from './own-folder.ts';
 
 /** `sun_path` of Linux has 108 bytes with the zero at its end. */
 const longestPath = 107;
@@ -39,8 +40,7 @@ export async function listenOn(
   const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000, maxHeaderSize: 16 * 1024 }, limited(handle));
   server.maxConnections = mostConnections;
   try {
-    await mkdir(folder, { recursive: true, mode: 0o755 });
-    await chmod(folder, 0o755);
+    await ownFolder(folder, 0o755);
     if (await answers(path)) {
       throw new GatewayError('workload-socket-busy', `another process answers on the workload socket ${path}`, {
         retry: 'after-fix',

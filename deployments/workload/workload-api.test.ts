@@ -1,12 +1,14 @@
 import { createHmac, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, statSync } from 'node:fs';
 import { request } from 'node:http';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { startChild } from '../../test/support/child.ts';
 import { tempFolder } from '../../test/support/temp.ts';
+import { ownFolder } from './own-folder.ts';
 import { type Box, openBox } from './testing/box.ts';
 import type { WorkloadSettings } from './workload-api.ts';
 
@@ -208,6 +210,48 @@ test('the socket is in a folder of its own below one that nobody else enters; th
   expect(() => box.api.environmentOf('nobody')).toThrow(/no identity/);
   await box.api.remove('$edgeHub');
   expect(existsSync(dirname(socket))).toBe(false);
+});
+
+/** Runs Node's program text as nobody, below root; gives what it prints. */
+async function asNobody(program: string, ...args: readonly string[]): Promise<string> {
+  const text = `process.setgid(65534); process.setuid(65534); ${program}`;
+  await using child = startChild(process.execPath, ['-e', text, ...args]);
+  await child.exited;
+  return child.output().trim();
+}
+const isRoot = process.geteuid?.() === 0;
+
+test.skipIf(!isRoot)('another user of this machine comes to no socket by its path, whatever rights its own have (needs root)', async () => {
+  await using box = await opened();
+  const { socket } = await moduleOf(box, 'filter');
+  // Up to the folder of sockets everybody may pass: only that one keeps others out.
+  for (let folder = dirname(dirname(dirname(socket))); folder !== '/'; folder = dirname(folder)) {
+    const { mode } = statSync(folder);
+    if ((mode & 0o001) === 0 && folder.startsWith(tmpdir())) chmodSync(folder, mode | 0o011);
+  }
+  const connects = `require('node:net').connect(process.argv[1]).on('connect', () => (console.log('in'), process.exit())).on('error', (e) => console.log(e.code))`;
+  expect(await asNobody(connects, socket)).toBe('EACCES');
+  expect(await asNobody(`require('node:fs').readdir(process.argv[1], (e) => console.log(e?.code))`, dirname(dirname(socket)))).toBe(
+    'EACCES',
+  );
+});
+
+test.skipIf(!isRoot)('a folder that somebody else made is taken over, or is told of (needs root)', async () => {
+  using folder = tempFolder();
+  const sockets = join(folder.path, 'sockets');
+  mkdirSync(sockets, { mode: 0o777 });
+  chownSync(sockets, 65534, 65534);
+  await ownFolder(sockets, 0o700);
+  expect([statSync(sockets).uid, statSync(sockets).mode & 0o777]).toEqual([0, 0o700]);
+  chmodSync(sockets, 0o777);
+  chmodSync(folder.path, 0o755);
+  const own = new URL('./own-folder.ts', import.meta.url).href;
+  const said = await asNobody(
+    `import(process.argv[1]).then((m) => m.ownFolder(process.argv[2], 0o700)).catch((e) => console.log(e.code, e.message))`,
+    own,
+    sockets,
+  );
+  expect(said).toContain(`workload-socket the folder ${sockets} of workload sockets belongs to another user than the gateway`);
 });
 
 test('a socket left by kill -9 is replaced; one that answers is not', async () => {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { chmod, mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { GatewayError } from '../../model/error.ts';
@@ -7,6 +7,7 @@ import type { BoxCertificates } from '../certificates/box-certificates.ts';
 import type { ModuleIdentities } from '../identities/module-identities.ts';
 import type { KeyStore } from '../key-store.ts';
 import { answerCall, type CallParts, type ListedModule } from './calls.ts';
+import { ownFolder } from './own-folder.ts';
 import { Refusal } from './request.ts';
 import { Sealing } from './sealing.ts';
 import { listenOn, socketName, type WorkloadSocket } from './socket.ts';
@@ -74,9 +75,8 @@ export class WorkloadApi implements AsyncDisposable {
   /** Opens the socket of every module that has an identity; a module made later gets its own with `socketFor`. */
   static async open(parts: WorkloadParts): Promise<WorkloadApi> {
     const { settings, identities, certificates } = parts;
-    await mkdir(settings.folder, { recursive: true, mode: 0o700 });
     // Nobody on this machine but its owner comes to a socket by its path; containers have theirs mounted.
-    await chmod(settings.folder, 0o700);
+    await ownFolder(settings.folder, 0o700);
     const api = new WorkloadApi(parts, {
       identities,
       certificates,
