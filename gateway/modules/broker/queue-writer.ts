@@ -25,14 +25,32 @@ export function openQueues(file: string): DatabaseSync {
   return db;
 }
 
+/** Moved in one transaction at the most; about. */
+const movedAtOnce = { messages: 1_000, bytes: 8 * 1024 * 1024 };
+
 /**
  * Messages of versions before, which all waited in `$upstream`, go where those of their module wait now. Some at a time: neither the log of the file nor
  * a disk that is nearly full has to take all of them at once, and a kill in between does no harm.
  */
 export function giveOwnQueues(db: DatabaseSync): void {
-  const some = db.prepare(`UPDATE queue SET endpoint = endpoint || '/' || (system ->> '$.connectionModuleId') WHERE id IN
-    (SELECT id FROM queue WHERE endpoint = '$upstream' AND (system ->> '$.connectionModuleId') IS NOT NULL LIMIT 100)`);
-  while (some.run().changes > 0);
+  const page = db.prepare(`SELECT priority, id, size FROM queue WHERE endpoint = '$upstream' AND (priority, id) > (?, ?)
+    ORDER BY priority, id LIMIT ${movedAtOnce.messages}`);
+  const move = db.prepare(`UPDATE queue SET endpoint = endpoint || '/' || (system ->> '$.connectionModuleId')
+    WHERE id = ? AND (system ->> '$.connectionModuleId') IS NOT NULL`);
+  let last = { priority: -1, id: -1 };
+  for (;;) {
+    const rows = page.all(last.priority, last.id) as unknown as readonly { priority: number; id: number; size: number }[];
+    if (rows.length === 0) return;
+    transaction(db, () => {
+      let bytes = 0;
+      for (const row of rows) {
+        if (bytes > movedAtOnce.bytes) break;
+        move.run(row.id);
+        bytes += row.size;
+        last = row;
+      }
+    });
+  }
 }
 
 /** `expired`: its time was over; `refused`: the endpoint will never take it; `removed`: its module is not in the deployment any more. */
