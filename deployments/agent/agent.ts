@@ -7,7 +7,7 @@ import { checkPolicy } from '../engine/policy.ts';
 import type { ReadyImage } from '../images/contract.ts';
 import { realClock } from './clock.ts';
 import type { AgentClock, AgentOptions, DeploymentSource, DeploymentStatus } from './contract.ts';
-import { type Deployment, DeploymentFile } from './deployment-file.ts';
+import { type Answer, type Deployment, DeploymentFile } from './deployment-file.ts';
 import { EngineLink } from './engine-link.ts';
 import { Follow } from './follow.ts';
 import { defaultGate } from './health-gate.ts';
@@ -163,6 +163,11 @@ export class DeploymentAgent implements AsyncDisposable {
   /** Of the deployment that is followed; survives restarts. Its routes hold without a hub. */
   get manifest(): Manifest | undefined {
     return this.#follow.deployment?.manifest;
+  }
+
+  /** How the last deployment went of which that is known, as it is now: one that failed may have been carried out since. */
+  get answer(): Answer | undefined {
+    return this.#follow.answer;
   }
 
   get source(): DeploymentSource {

@@ -31,7 +31,7 @@ import { outboxSender } from './outbox-sender.ts';
 import { ownLogLines } from './own-logs.ts';
 import type { ModulesSettings } from './settings.ts';
 import { engineAddress, engineSockets } from './settings-files.ts';
-import { engineState, moduleRows, reportedHub } from './state.ts';
+import { deploymentNow, engineState, moduleRows, reportedHub } from './state.ts';
 import { manifestOf, type UpstreamDeployment } from './upstream/deployment-pair.ts';
 import type { DesiredSection } from './upstream/desired-mirror.ts';
 import { EdgeUpstream } from './upstream/edge-upstream.ts';
@@ -61,6 +61,9 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
   #broker!: ModuleBroker;
   #agent!: DeploymentAgent;
   #upstream: EdgeUpstream | undefined;
+  /** Deployments that the agent has not answered yet; the last one was not taken up by a fault of this process, which the agent knows nothing of. */
+  #deploying = 0;
+  #fault = false;
   #deployment: DeploymentState = { state: 'none', from: '', version: 0, code: 0, description: '' };
   #hub: { readonly version: number; readonly code: number; readonly description: string } | undefined;
 
@@ -153,7 +156,7 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
     this.#stack.use(this.#agent);
     if (this.#agent.manifest) {
       this.#route(this.#agent.manifest);
-      this.#deployment = { ...this.#deployment, from: this.#agent.source.from ?? '', state: 'done', code: 200 };
+      this.#deployment = { ...this.#deployment, from: this.#agent.source.from ?? '', state: 'under way', code: 406 };
     }
     if (edge) this.#joinHub(edge);
     this.#joinGateway();
@@ -211,7 +214,7 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
   state(): ModulesState {
     return {
       ...engineState(this.#agent.engine),
-      deployment: this.#deployment,
+      deployment: this.#fault || this.#deploying > 0 ? this.#deployment : deploymentNow(this.#deployment, this.#agent.answer),
       modules: moduleRows(this.#agent.reported(), this.#broker.clients(), this.#agent.manifest),
       broker: this.#broker.counters(),
     };
@@ -237,16 +240,20 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
   async #deploy(manifest: Manifest, desiredVersion: number | undefined, from: string, hubSaid?: string): Promise<void> {
     const about = { from, version: desiredVersion ?? 0 };
     this.#deployment = { ...about, state: 'under way', code: 406, description: '' };
+    this.#fault = false;
+    this.#deploying++;
     try {
-      const { code, description } = await this.#agent.apply(manifest, desiredVersion, from, hubSaid);
+      const { code } = await this.#agent.apply(manifest, desiredVersion, from, hubSaid);
       if (code === 406) return;
-      this.#deployment = { ...about, state: code === 200 ? 'done' : 'failed', code, description };
       if (code !== 200 && code !== 500) return;
       // Those that were made anew have theirs already; one whose container could not be made has none yet.
       for (const module of manifest.modules.keys()) if (this.#box.identities.get(module)) await this.#setTwin(module);
     } catch (error) {
+      this.#fault = true;
       this.#deployment = { ...about, state: 'failed', code: 500, description: (error as Error).message };
       this.#parts.log.error({ err: error }, 'a deployment could not be taken up');
+    } finally {
+      this.#deploying--;
     }
   }
 
@@ -284,6 +291,7 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
     if (manifest) await this.#deploy(manifest, desiredVersion, 'hub', hubSaid);
     else {
       const { code, description } = this.#agent.refuse(problems, desiredVersion, 'hub', hubSaid);
+      this.#fault = false;
       this.#deployment = { state: 'failed', from: 'hub', version: desiredVersion, code, description };
     }
   }

@@ -2,7 +2,7 @@ import type { DeploymentAgent } from '../../deployments/agent/agent.ts';
 import type { Manifest, ModuleSpec } from '../../deployments/contract.ts';
 import { isTwinObject, type TwinObject } from '../../twin/section.ts';
 import type { BrokerClient } from './broker/contract.ts';
-import type { ModuleRow, ModulesState } from './contract.ts';
+import type { DeploymentState, ModuleRow, ModulesState } from './contract.ts';
 
 const never = '0001-01-01T00:00:00Z';
 
@@ -10,6 +10,13 @@ const never = '0001-01-01T00:00:00Z';
 export function engineState(engine: DeploymentAgent['engine']): Pick<ModulesState, 'engine' | 'engineProblem'> {
   if ('absence' in engine) return { engine: 'none', engineProblem: engine.absence.message };
   return { engine: `${engine.info.name} ${engine.info.version} at ${engine.at}` };
+}
+
+/** The last deployment that came, as the agent says by now: it tries again by itself, also after a restart. */
+export function deploymentNow(last: DeploymentState, answer: DeploymentAgent['answer']): DeploymentState {
+  if (!answer) return last;
+  const { code, description } = answer.status;
+  return { ...last, state: code === 200 ? 'done' : 'failed', version: answer.version ?? 0, code, description };
 }
 
 /** The modules of what `$edgeAgent` reports, and those that could not be made yet; by name. */
