@@ -2,20 +2,24 @@ import type { z } from 'zod';
 import type { Plant } from '../model/plant.ts';
 import type { HubEvent, Priority } from '../model/telemetry.ts';
 
-/**
- * One form that readings leave in. Pure: events in, bytes out; knows no hub and no network.
- * What an encoding cannot carry it says in `drops`, and never invents a value for a bad reading.
- */
-export interface Encoding<Settings = unknown> {
+/** What is known of an encoding before it is loaded. */
+export interface EncodingForm<Settings = unknown> {
   /** The word after `encoding:`. */
   readonly name: string;
-  readonly summary: string;
-  /** What a consumer of this form does not get, a sentence each; empty when nothing is lost. */
-  readonly drops: readonly string[];
   /** Strict object; every key has a default, so that `encoding: NAME` alone works. */
   readonly settings: z.ZodType<Settings>;
   /** Bodies are no text: they have no lines. */
   readonly binary?: true;
+}
+
+/**
+ * One form that readings leave in. Pure: events in, bytes out; knows no hub and no network.
+ * What an encoding cannot carry it says in `drops`, and never invents a value for a bad reading.
+ */
+export interface Encoding<Settings = unknown> extends EncodingForm<Settings> {
+  readonly summary: string;
+  /** What a consumer of this form does not get, a sentence each; empty when nothing is lost. */
+  readonly drops: readonly string[];
   open(settings: Settings, context: EncodingContext): Encoder;
 }
 

@@ -1,11 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { EncodedMessage, EncodeOptions, Encoding, Grain } from './contract.ts';
-import { encodingNamed, encodings } from './encodings.ts';
+import { encodingNamed, encodings as listed } from './encodings.ts';
 import { anyEvents, anyGrain } from './testcases/arbitrary.ts';
 import { textOf } from './testcases/decode.ts';
 import { everyKind, gap, noon, sampleContext, sampleEvents, telemetry } from './testcases/sample.ts';
 
+const encodings = await Promise.all(listed.map((one) => one.load()));
 const roomy: EncodeOptions = { grain: 'batch', maxBodyBytes: 250_000 };
 const encode = (encoding: Encoding, events = sampleEvents, options = roomy, settings: object = {}): readonly EncodedMessage[] =>
   encoding.open(encoding.settings.parse(settings), sampleContext()).encode(events, options);
@@ -150,7 +151,7 @@ test.for([
   { name: 'senml', settings: { bad: 'status' }, retains: true },
 ])('$name $settings: a reading may stay on its topic: $retains', ({ name, settings, retains }) => {
   // A last value that cannot turn bad would look alive for ever.
-  const messages = dataOf(encode(encodingNamed(name)!, [telemetry(1, everyKind)], { grain: 'reading', maxBodyBytes: 250_000 }, settings));
+  const messages = dataOf(encode(encodings.find((one) => one.name === name)!, [telemetry(1, everyKind)], { grain: 'reading', maxBodyBytes: 250_000 }, settings));
   expect(messages.every(({ retain }) => retain === (retains || undefined))).toBe(true);
 });
 

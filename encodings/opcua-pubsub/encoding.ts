@@ -1,4 +1,3 @@
-import { z } from 'zod';
 import type { GapEvent, HubEvent, TelemetryReading } from '../../model/telemetry.ts';
 import type { EncodedMessage, EncodeOptions, Encoder, Encoding, EncodingContext } from '../contract.ts';
 import { pack } from '../packing/pack.ts';
@@ -6,26 +5,13 @@ import type { Form, Section } from '../packing/section.ts';
 import { plantIndex } from '../plant-index.ts';
 import { isGap, isTelemetry, subjectOf } from '../subject.ts';
 import { dataValueJson, valueJson } from './field.ts';
+import { type PubSubSettings, pubSubForm } from './form.ts';
 import { metaDataMessage } from './metadata.ts';
 import { DataSetWriter, WriterIds } from './writer.ts';
 
-const settings = z.strictObject({
-  publisherId: z.string().min(1).optional().describe('PublisherId of every message; default: the id of the gateway'),
-  writerGroupName: z.string().min(1).default('dragoman').describe('WriterGroupName of every message'),
-  raw: z.boolean().default(false).describe('true: the payload has values alone, without status and times of their own (RawData)'),
-  metadata: z.boolean().default(true).describe('Descriptions of the data sets (ua-metadata) go before their first data and after changes'),
-  contentType: z
-    .enum(['json', 'network-message'])
-    .default('json')
-    .describe(
-      'json: application/json, which routing by body needs at Azure IoT Hub; network-message: application/x-network-message-json-v1',
-    ),
-});
-export type PubSubSettings = z.output<typeof settings>;
-
 /** OPC UA PubSub in JSON (Part 14 §7.2.5), in the form that OPC Publisher emits: NetworkMessages of delta frames. */
 export const opcuaPubsub: Encoding<PubSubSettings> = {
-  name: 'opcua-pubsub',
+  ...pubSubForm,
   summary: 'OPC UA PubSub (Part 14) in JSON, with metadata',
   drops: [
     'Reasons, lastGood, and the numbers by which a consumer sees that an event is missing: SequenceNumber counts the messages of one session and one writer',
@@ -35,7 +21,6 @@ export const opcuaPubsub: Encoding<PubSubSettings> = {
     'The difference between decimals and text: a field of decimals is a String',
     'A description that is larger than a message: first its properties and texts, then all of it',
   ],
-  settings,
   open: (chosen, context) => new PubSubEncoder(chosen, context),
 };
 

@@ -1,4 +1,3 @@
-import { z } from 'zod';
 import type { GapEvent, TelemetryEvent } from '../../model/telemetry.ts';
 import type { Encoder, Encoding, EncodingContext, MessageSubject } from '../contract.ts';
 import { sectionsOf } from '../packing/by-kind.ts';
@@ -8,26 +7,16 @@ import { plantIndex } from '../plant-index.ts';
 import { gapSubject, telemetrySubject } from '../subject.ts';
 import { datatypes } from './datatype.ts';
 import { encodeMetric, encodePayload } from './encode.ts';
+import { type SparkplugSettings, sparkplugForm } from './form.ts';
 import type { Metric } from './message.ts';
 import { datatypeOf, metricOf } from './metric.ts';
-
-const settings = z.strictObject({
-  names: z
-    .enum(['full', 'point'])
-    .default('full')
-    .describe(
-      'Names of the metrics: full is EQUIPMENT/POINT; point is for topics that name the machine, and no message holds two machines',
-    ),
-  gaps: z.enum(['metric', 'omit']).default('metric').describe('The record of a loss is a data set in a metric named gap, or is left out'),
-});
-export type SparkplugSettings = z.output<typeof settings>;
 
 /**
  * Payloads of Sparkplug B by themselves: every metric with name, datatype and its own time. No births, no deaths, no sequence numbers,
  * no aliases: a Sparkplug host application wants the hub of kind `mqtt` in its Sparkplug form instead.
  */
 export const sparkplugB: Encoding<SparkplugSettings> = {
-  name: 'sparkplug-b',
+  ...sparkplugForm,
   summary: 'Sparkplug B payloads (protobuf), for consumers that decode them without a session',
   drops: [
     'The session of Sparkplug: no births, deaths, sequence numbers or aliases; a host application needs a hub that speaks Sparkplug',
@@ -36,8 +25,6 @@ export const sparkplugB: Encoding<SparkplugSettings> = {
     'Digits of decimals beyond a double; a value that does not fit the datatype of its point arrives as null with Status BadTypeMismatch',
     'Names of messages and their priority; of events their id and sequence, by which a consumer sees that something is missing',
   ],
-  settings,
-  binary: true,
   open: (chosen, context) => sparkplugEncoder(chosen, context),
 };
 

@@ -48,7 +48,8 @@ if (import.meta.main) {
   for (const grain of ['batch', 'event', 'reading'] as const) {
     console.log(`\n${grain}`);
     const options: EncodeOptions = { grain, maxBodyBytes: 250_000 };
-    for (const { name, settings, open } of encodings) {
+    for (const listed of encodings) {
+      const { name, settings, open } = await listed.load();
       const encoder = open(settings.parse({}), sampleContext());
       const bytes = encoder.encode(all, options).reduce((sum, { body }) => sum + body.byteLength, 0);
       line(

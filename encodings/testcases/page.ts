@@ -1,10 +1,12 @@
 import { z } from 'zod';
 import type { HubEvent, TelemetryReading } from '../../model/telemetry.ts';
 import type { EncodedMessage, Encoding } from '../contract.ts';
-import { encodings } from '../encodings.ts';
+import { encodings as listed } from '../encodings.ts';
 import { decodePayload } from '../sparkplug/payload.ts';
 import { textOf } from './decode.ts';
 import { gap, noon, SamplePlant, sampleContext, telemetry } from './sample.ts';
+
+const encodings = await Promise.all(listed.map((one) => one.load()));
 
 /** docs/encodings.md, made of what the encodings say of themselves and do. */
 export function page(): string {

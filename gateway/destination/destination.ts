@@ -1,3 +1,4 @@
+import type { Encoding } from '../../encodings/contract.ts';
 import { encodingNamed } from '../../encodings/encodings.ts';
 import type { HubContext, HubMessage, HubSession } from '../../hub-client/contract.ts';
 import { fieldLog } from '../field-log.ts';
@@ -48,6 +49,7 @@ export class Destination implements AsyncDisposable {
   ): Promise<Destination> {
     const log = fieldLog(whole.log, { destination: config.name });
     const context = { ...whole, log, ...(config.select && { plant: selectedPlant(whole.plant, config.select) }) };
+    const encoding = await encodingNamed(config.encoding.name)!.load();
     const link = await openHubLink(config, context, signal);
     const forwarder = new Forwarder({
       name: config.name,
@@ -58,7 +60,7 @@ export class Destination implements AsyncDisposable {
         onSession?.(session);
         return session;
       },
-      translator: (session) => translatorFor(config, session, cursor, context),
+      translator: (session) => translatorFor(config, encoding, session, cursor, context),
       keepRefused: (message: HubMessage, reason) => letters.keep(message, reason),
       ...(config.pace !== undefined && { pace: new Pace(config.pace) }),
     });
@@ -102,13 +104,19 @@ export class Destination implements AsyncDisposable {
 }
 
 /** The cheapest way that gives this session what it takes. */
-function translatorFor(config: DestinationConfig, session: HubSession, cursor: OutboxCursor, context: HubContext): Translator {
+function translatorFor(
+  config: DestinationConfig,
+  form: Encoding,
+  session: HubSession,
+  cursor: OutboxCursor,
+  context: HubContext,
+): Translator {
   const { select, encoding } = config;
   const grain = session.grain ?? 'batch';
   const plain = !select && !session.sendEvents && encoding.name === 'cloudevents' && grain === 'batch';
   const { maxBodyBytes } = session;
   if (plain) return unchanged(context.gateway, maxBodyBytes, session.compression === 'zstd');
-  const encoder = session.sendEvents ? undefined : encodingNamed(encoding.name)!.open(encoding.settings, context);
+  const encoder = session.sendEvents ? undefined : form.open(encoding.settings, context);
   return translating({
     gateway: context.gateway,
     select: select && selector(select),
