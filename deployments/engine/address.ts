@@ -29,22 +29,12 @@ export function resolveAddress({ url, tls }: EngineAddress, environment: NodeJS.
   if (socket) return { at: `unix:${socket[1]}`, socketPath: socket[1]! };
   const parsed = URL.canParse(written) ? new URL(written) : undefined;
   if (!parsed || parsed.hostname === '' || !/^(tcp|https?):$/.test(parsed.protocol))
-    throw make(
-      'engine-absent',
-      `"${written}" does not say where a container engine is`,
-      undefined,
-      'write unix:///PATH or tcp://HOST:2376',
-    );
+    throw make('engine-absent', `"${written}" does not say where a container engine is`, { hint: 'write unix:///PATH or tcp://HOST:2376' });
   const host = parsed.hostname.replace(/^\[|\]$/g, '');
   const port = Number(parsed.port) || (tls ? 2376 : 2375);
   if (!tls && !/^(127\.\d+\.\d+\.\d+|localhost|::1)$/.test(host)) {
     const hint = 'give modules.engine its tls: ca, certificate and key; or use the socket of an engine on this machine';
-    throw make(
-      'engine-forbidden',
-      `the container engine at ${written} would be talked to without TLS: who listens owns it`,
-      undefined,
-      hint,
-    );
+    throw make('engine-forbidden', `the container engine at ${written} would be talked to without TLS: who listens owns it`, { hint });
   }
   return { at: `tcp://${parsed.host}`, host, port, tls };
 }

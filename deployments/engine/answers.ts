@@ -1,5 +1,6 @@
 import { isTwinObject, type TwinObject } from '../../twin/section.ts';
 import type { Container, EngineEvent, EngineImage, EngineInfo } from './contract.ts';
+import type { HealthPlan } from './podman-health.ts';
 
 /** What we read of the answers of Docker's API; podman leaves some of it out. */
 interface ImageAnswer {
@@ -10,11 +11,19 @@ interface ImageAnswer {
   readonly Config?: { readonly Labels?: Readonly<Record<string, string>> | null | undefined } | null;
 }
 
+interface HealthAnswer {
+  readonly Status: string;
+  readonly Log?: readonly { readonly End: string }[] | null | undefined;
+}
+
 interface ContainerAnswer {
   readonly Id: string;
   readonly Name: string;
   readonly Image: string;
-  readonly Config: { readonly Labels?: Readonly<Record<string, string>> | null | undefined };
+  readonly Config: {
+    readonly Labels?: Readonly<Record<string, string>> | null | undefined;
+    readonly Healthcheck?: { readonly Test?: readonly string[]; readonly Interval?: number; readonly Timeout?: number } | null | undefined;
+  };
   readonly State: {
     readonly Status: string;
     readonly ExitCode: number;
@@ -22,7 +31,7 @@ interface ContainerAnswer {
     readonly FinishedAt: string;
     readonly OOMKilled?: boolean;
     readonly Error?: string;
-    readonly Health?: { readonly Status: string } | null | undefined;
+    readonly Health?: HealthAnswer | null | undefined;
   };
 }
 
@@ -31,12 +40,15 @@ const none = '<none>';
 export function imageOf({ Id, RepoTags, RepoDigests, Size, Config }: ImageAnswer): EngineImage {
   return {
     id: Id.includes(':') ? Id : `sha256:${Id}`,
-    tags: (RepoTags ?? []).filter((tag) => !tag.includes(none)),
-    digests: (RepoDigests ?? []).filter((digest) => !digest.includes(none)),
+    tags: (RepoTags ?? []).filter((tag) => !tag.includes(none)).map(shortName),
+    digests: (RepoDigests ?? []).filter((digest) => !digest.includes(none)).map(shortName),
     sizeBytes: Size ?? 0,
     labels: Config?.Labels ?? {},
   };
 }
+
+/** podman says `docker.io/library/filter:1` where Docker says `filter:1`. */
+export const shortName = (name: string): string => name.replace(/^docker\.io\/(library\/)?/, '');
 
 const states: readonly Container['state'][] = ['created', 'running', 'paused', 'restarting', 'removing', 'exited', 'dead'];
 
@@ -48,8 +60,7 @@ export function containerOf({ Id, Name, Image, Config, State }: ContainerAnswer)
     name: Name.replace(/^\//, ''),
     imageId: Image.includes(':') ? Image : `sha256:${Image}`,
     labels: Config.Labels ?? {},
-    // podman has more words (configured, initialized, stopped); of these only `stopped` is not before a start.
-    state: state ?? (State.Status === 'stopped' ? 'exited' : 'created'),
+    state: state ?? podmanStates[State.Status] ?? 'created',
     health: health === 'starting' || health === 'healthy' || health === 'unhealthy' ? health : undefined,
     exitCode: State.ExitCode,
     startedAt: timeOf(State.StartedAt),
@@ -58,8 +69,35 @@ export function containerOf({ Id, Name, Image, Config, State }: ContainerAnswer)
   };
 }
 
+/** Its others (configured, initialized) are before a start. */
+const podmanStates: Readonly<Record<string, Container['state']>> = { stopped: 'exited', stopping: 'running' };
+
+/** Undefined: it has no HEALTHCHECK, or does not run. */
+export function healthPlanOf({ Config, State }: ContainerAnswer): HealthPlan | undefined {
+  const { Test, Interval, Timeout } = Config.Healthcheck ?? {};
+  if (State.Status !== 'running' || !Test || Test.length === 0 || Test[0] === 'NONE') return undefined;
+  const checkedMs = Date.parse(State.Health?.Log?.at(-1)?.End ?? '');
+  return {
+    everyMs: (Interval || usualNs) / 1e6,
+    timeoutMs: (Timeout || usualNs) / 1e6,
+    checkedMs: Number.isNaN(checkedMs) ? undefined : checkedMs,
+    startedMs: Date.parse(State.StartedAt),
+  };
+}
+
+const usualNs = 30e9;
+
 /** The year 1 is never. */
 const timeOf = (text: string): string | undefined => (text === '' || text.startsWith('0001-') ? undefined : text);
+
+/** The gateway of a network's first subnet that has one. */
+export function gatewayIn({
+  IPAM,
+}: {
+  readonly IPAM?: { readonly Config?: readonly { readonly Gateway?: string }[] | undefined };
+}): string | undefined {
+  return IPAM?.Config?.find(({ Gateway }) => Gateway)?.Gateway;
+}
 
 /** Undefined: that is no engine. */
 export function infoOf(answer: unknown): EngineInfo | undefined {
@@ -84,6 +122,7 @@ export function eventOf(event: TwinObject): EngineEvent | undefined {
   if (action === 'die') return { container, kind: 'die', exitCode: Number(attributes.exitCode ?? attributes.containerExitCode ?? 0) };
   if (action === 'start' || action === 'oom') return { container, kind: action };
   if (action === 'destroy' || action === 'remove') return { container, kind: 'destroy' };
-  const health = /^health_status: (healthy|unhealthy)$/.exec(action)?.[1];
+  // podman has it beside the word, and may be one check behind.
+  const health = /^health_status: (healthy|unhealthy)$/.exec(event.HealthStatus ? `${action}: ${String(event.HealthStatus)}` : action)?.[1];
   return health ? { container, kind: 'health', health: health as 'healthy' | 'unhealthy' } : undefined;
 }

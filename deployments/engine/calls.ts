@@ -10,7 +10,7 @@ export const answerMs = 60_000;
 const silenceMs = 5 * 60_000;
 const progressMs = 500;
 
-export type About = Omit<Subject, 'at'>;
+export type About = Omit<Subject, 'at' | 'podman'>;
 
 export interface ProgressOptions {
   readonly onProgress?: ((line: string) => void) | undefined;
@@ -22,10 +22,13 @@ export interface ProgressOptions {
 /** Calls to one engine: their limits of time, how they are called off, and what becomes of what they throw. */
 export class EngineCalls {
   readonly #at: string;
+  /** For what errors advise. Guessed until the engine has said what it is. */
+  podman: boolean;
   readonly #closed = new AbortController();
 
   constructor(at: string) {
     this.#at = at;
+    this.podman = at.includes('podman');
   }
 
   /** Ends all that is under way, with `engine-absent`. */
@@ -116,12 +119,13 @@ export class EngineCalls {
 
   #failure(error: unknown, about: About, stop: AbortSignal, limitMs: number): EngineError {
     const { doing } = about;
+    const { podman } = this;
     if (this.#closed.signal.aborted)
-      return make('engine-absent', `${doing}: the connection to the container engine at ${this.#at} was closed`);
+      return make('engine-absent', `${doing}: the connection to the container engine at ${this.#at} was closed`, { podman });
     if ((stop.reason as Error | undefined)?.name === 'TimeoutError')
-      return make('engine-absent', `${doing}: the container engine at ${this.#at} says nothing for ${limitMs / 1000} s`);
-    if (stop.aborted) return make('engine-error', `${doing}: it was called off`);
-    return engineError(error, { ...about, at: this.#at });
+      return make('engine-absent', `${doing}: the container engine at ${this.#at} says nothing for ${limitMs / 1000} s`, { podman });
+    if (stop.aborted) return make('engine-error', `${doing}: it was called off`, { podman });
+    return engineError(error, { ...about, at: this.#at, podman });
   }
 }
 

@@ -117,7 +117,7 @@ export interface LogOptions {
 }
 
 export interface LogLine {
-  /** ISO 8601 with nanoseconds, as the engine has it. */
+  /** ISO 8601 as the engine has it: with nanoseconds; of podman 4 in whole seconds. */
   readonly time: string;
   readonly stream: 'stdout' | 'stderr';
   /** Without line end. */

@@ -3,7 +3,7 @@ import http from 'node:http';
 import https from 'node:https';
 import type Docker from 'dockerode';
 import { type EngineAddress, type ResolvedAddress, resolveAddress } from './address.ts';
-import { containerOf, eventOf, imageOf, infoOf } from './answers.ts';
+import { containerOf, eventOf, gatewayIn, healthPlanOf, imageOf, infoOf, shortName } from './answers.ts';
 import { type About, answerMs, EngineCalls } from './calls.ts';
 import type {
   Container,
@@ -16,9 +16,11 @@ import type {
   LogOptions,
   PullOptions,
 } from './contract.ts';
+import { type Dialect, dialectOf, labelFilter } from './dialect.ts';
 import { make, statusOf } from './errors.ts';
 import { readJsonLines } from './json-stream.ts';
 import { readLogs } from './log-stream.ts';
+import { type HealthPlan, PodmanHealth } from './podman-health.ts';
 
 /** The engine of Docker or podman (its API is Docker's); rejects with `engine-absent` or `engine-forbidden`. */
 export async function openDocker(address: EngineAddress = {}): Promise<Engine> {
@@ -26,7 +28,7 @@ export async function openDocker(address: EngineAddress = {}): Promise<Engine> {
   const { default: Client } = await import('dockerode');
   const engine = new DockerEngine(resolved, Client);
   try {
-    await engine.info();
+    engine.speak(dialectOf(await engine.info()));
     return engine;
   } catch (error) {
     await engine[Symbol.asyncDispose]();
@@ -39,6 +41,7 @@ class DockerEngine implements Engine {
   readonly #docker: Docker;
   readonly #agent: http.Agent;
   readonly #calls: EngineCalls;
+  #dialect: Dialect | undefined;
   #network: Promise<void> = Promise.resolve();
 
   constructor(address: ResolvedAddress, Client: typeof Docker) {
@@ -49,11 +52,17 @@ class DockerEngine implements Engine {
     this.#docker = new Client({ ...clientOptions(address), agent: this.#agent } as Docker.DockerOptions);
   }
 
+  /** What is to be known of it before anything else is asked. */
+  speak(dialect: Dialect): void {
+    this.#dialect = dialect;
+    this.#calls.podman = dialect.name === 'podman';
+  }
+
   async info(): Promise<EngineInfo> {
     const about: About = { doing: 'asking for its version', kind: 'engine' };
     const answer: unknown = await this.#calls.ask(about, () => this.#docker.version());
     const info = infoOf(answer);
-    if (!info) throw make('engine-error', `what answers at ${this.at} is no container engine`, undefined, 'correct modules.engine');
+    if (!info) throw make('engine-error', `what answers at ${this.at} is no container engine`, { hint: 'correct modules.engine' });
     return info;
   }
 
@@ -80,12 +89,12 @@ class DockerEngine implements Engine {
   async load(file: string): Promise<readonly string[]> {
     const about: About = { doing: `loading ${file}`, kind: 'image' };
     const handle = await open(file).catch((error: Error) => {
-      throw make('image-absent', `${about.doing}: ${error.message}`, error, 'check the file and its rights');
+      throw make('image-absent', `${about.doing}: ${error.message}`, { cause: error, hint: 'check the file and its rights' });
     });
     const loaded: string[] = [];
     const onLine = (line: string): void => {
       const name = /^Loaded image(?: ID)?s?: (\S+)/.exec(line)?.[1];
-      if (name) loaded.push(name);
+      if (name) loaded.push(shortName(name));
     };
     const call = (abortSignal: AbortSignal): Promise<unknown> =>
       // The types of dockerode do not know that a load can be stopped.
@@ -101,7 +110,8 @@ class DockerEngine implements Engine {
 
   async create(name: string, container: ContainerBody): Promise<string> {
     const about: About = { doing: `creating the container ${name}`, kind: 'container' };
-    const made = await this.#calls.ask(about, () => this.#docker.createContainer({ ...container, name } as Docker.ContainerCreateOptions));
+    const body = await this.#dialect!.body(container, (network) => this.#gatewayOf(network));
+    const made = await this.#calls.ask(about, () => this.#docker.createContainer({ ...body, name } as Docker.ContainerCreateOptions));
     return made.id;
   }
 
@@ -152,7 +162,7 @@ class DockerEngine implements Engine {
     const about: About = { doing: `reading the logs of the container ${id}`, kind: 'container' };
     const known = await this.#inspect(id);
     if (!known)
-      throw make('container-refused', `${about.doing}: there is no such container`, undefined, 'it may have been made anew: look again');
+      throw make('container-refused', `${about.doing}: there is no such container`, { hint: 'it may have been made anew: look again' });
     const range = { ...(since !== undefined && { since }), ...(until !== undefined && { until }), tail: tail ?? 'all' };
     const query = { stdout: true, stderr: true, timestamps: true, follow, ...range };
     const stop = this.#calls.stop(signal ?? new AbortController().signal);
@@ -164,15 +174,23 @@ class DockerEngine implements Engine {
 
   async *events(labels: Readonly<Record<string, string>>, signal: AbortSignal): AsyncGenerator<EngineEvent> {
     const about: About = { doing: 'listening to its events', kind: 'engine' };
-    const event = ['start', 'die', 'oom', 'health_status', 'destroy', 'remove'];
+    const dialect = this.#dialect!;
     const stop = this.#calls.stop(signal);
-    const filters = JSON.stringify({ type: ['container'], event, label: labelFilter(labels) });
-    const options = { filters, abortSignal: stop };
-    for await (const one of this.#calls.streaming(about, () => this.#docker.getEvents(options), readJsonLines, stop)) {
-      const known = eventOf(one);
-      if (known) yield known;
+    const options = { filters: JSON.stringify(dialect.eventFilters(labels)), abortSignal: stop };
+    using checks = dialect.name === 'podman' ? this.#healthChecks() : undefined;
+    const open = (): Promise<unknown> => {
+      const stream = this.#docker.getEvents(options);
+      // What is missed here starts later, and is told of. That the engine went away is told by the stream.
+      if (checks) this.#watchAll(checks, labels).catch(() => {});
+      return stream;
+    };
+    for await (const one of this.#calls.streaming(about, open, readJsonLines, stop)) {
+      const known = dialect.isOf(one, labels) ? eventOf(one) : undefined;
+      if (!known) continue;
+      if (known.kind === 'start') checks?.watch(known.container);
+      yield known;
     }
-    if (!stop.aborted) throw make('engine-absent', `the container engine at ${this.at} went away`);
+    if (!stop.aborted) throw make('engine-absent', `the container engine at ${this.at} went away`, { podman: dialect.name === 'podman' });
   }
 
   /** One after the other: the engine makes two of one name when it is asked twice at once. */
@@ -192,19 +210,56 @@ class DockerEngine implements Engine {
     const found = await this.#calls.ask(about, () => this.#docker.listNetworks({ filters: { name: [name] } }));
     if (found.some(({ Name }) => Name === name)) return;
     const call = (): Promise<unknown> => this.#docker.createNetwork({ Name: name, Driver: 'bridge', CheckDuplicate: true });
-    await this.#calls.unlessAlready(about, call, [409]);
+    // Somebody else made it meanwhile.
+    await this.#calls.orNone('engine-conflict', () => this.#calls.ask(about, call));
   }
 
-  async #inspect(id: string): Promise<{ readonly container: Container; readonly terminal: boolean } | undefined> {
+  /** The machine's own address on a bridge network. */
+  async #gatewayOf(network: string): Promise<string | undefined> {
+    const about: About = { doing: `looking for the network ${network}`, kind: 'container' };
+    const found = await this.#calls.ask(about, () => this.#docker.getNetwork(network).inspect());
+    return gatewayIn(found);
+  }
+
+  async #watchAll(checks: PodmanHealth, labels: Readonly<Record<string, string>>): Promise<void> {
+    for (const { id } of await this.containers(labels)) checks.watch(id);
+  }
+
+  #healthChecks(): PodmanHealth {
+    return new PodmanHealth({
+      planOf: async (id) => (await this.#inspect(id))?.health,
+      check: async (id) => {
+        const about: About = { doing: `checking the health of the container ${id}`, kind: 'engine' };
+        const options = {
+          path: `/v4.0.0/libpod/containers/${id}/healthcheck`,
+          method: 'GET',
+          statusCodes: { 200: true, 404: true, 409: true },
+        };
+        const call = (): Promise<unknown> =>
+          new Promise((resolve, reject) =>
+            this.#docker.modem.dial(options, (error: unknown, said: unknown) => (error ? reject(error) : resolve(said))),
+          );
+        await this.#calls.orNone('engine-error', () => this.#calls.ask(about, call));
+      },
+    });
+  }
+
+  async #inspect(id: string): Promise<Inspected | undefined> {
     const about: About = { doing: `looking for the container ${id}`, kind: 'engine' };
     try {
       const found = await this.#calls.ask(about, () => this.#docker.getContainer(id).inspect());
-      return { container: containerOf(found), terminal: found.Config.Tty };
+      return { container: containerOf(found), terminal: found.Config.Tty, health: healthPlanOf(found) };
     } catch (error) {
       if (statusOf(error) === 404) return undefined;
       throw error;
     }
   }
+}
+
+interface Inspected {
+  readonly container: Container;
+  readonly terminal: boolean;
+  readonly health: HealthPlan | undefined;
 }
 
 /** All of them said: what is left out, dockerode takes from the environment. */
@@ -215,6 +270,3 @@ function clientOptions(address: ResolvedAddress): object {
   const { ca, certificate: cert, key } = tls ?? {};
   return { host, port, pathPrefix: '/', protocol: tls ? 'https' : 'http', ca, cert, key, timeout: undefined } as object;
 }
-
-const labelFilter = (labels: Readonly<Record<string, string>>): string[] =>
-  Object.entries(labels).map(([name, value]) => `${name}=${value}`);

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { podmanWorks } from './podman.ts';
 
 /** Something a test needs that a fresh machine may not have. */
 export interface Capability {
@@ -12,7 +13,10 @@ const required = new Set((process.env.DRAGOMAN_REQUIRE ?? '').split(',').filter(
 
 function probe(name: string, command: string, args: readonly string[], reason: string): Capability {
   const run = spawnSync(command, args, { stdio: 'ignore', timeout: 20_000 });
-  const ok = run.status === 0;
+  return capabilityOf(name, run.status === 0, reason);
+}
+
+function capabilityOf(name: string, ok: boolean, reason: string): Capability {
   // CI names what it installed: there a missing peer is a failure, not a skip.
   if (!ok && required.has(name)) throw new Error(`${name} is required here (DRAGOMAN_REQUIRE) but: ${reason}`);
   return { name, ok, reason };
@@ -45,6 +49,7 @@ const probes: Readonly<Record<string, () => Capability>> = {
   docker: () => probe('docker', 'docker', ['version', '--format', '{{.Server.Version}}'], 'no container engine answers'),
   dockerd: () =>
     probe('dockerd', 'sh', ['-c', 'test "$(id -u)" = 0 && command -v dockerd && docker version'], 'no engine of its own: dockerd, root'),
+  podman: () => capabilityOf('podman', podmanWorks(), 'no podman of its own: podman with netavark, docker (the program), root'),
   registry: () => has('registry', 'docker-registry'),
   cc: () => has('cc', 'cc'),
   openssl: () => has('openssl', 'openssl'),

@@ -178,8 +178,12 @@ export async function startRegistry(port?: number): Promise<TestRegistry> {
     async push(host, image, name) {
       await docker(host, 'tag', image, name);
       await docker(host, '--config', login, 'push', name);
-      const digests = JSON.parse(await docker(host, 'inspect', '--format', '{{json .RepoDigests}}', name)) as string[];
-      return digests.find((one) => one.startsWith(name.slice(0, name.lastIndexOf(':'))))!.split('@')[1]!;
+      // As the registry has it: an engine may push it in another form than it keeps it in.
+      const [repository, tag] = name.slice(address.length + 1).split(':');
+      const accept = 'application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json';
+      const headers = { accept, authorization: `Basic ${auth}` };
+      const answer = await fetch(`http://${address}/v2/${repository}/manifests/${tag}`, { method: 'HEAD', headers });
+      return answer.headers.get('docker-content-digest')!;
     },
     async stop() {
       await child[Symbol.asyncDispose]();
