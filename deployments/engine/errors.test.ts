@@ -38,6 +38,20 @@ test.for<{ kind: Subject['kind']; status: number; says: string; code: string }>(
   { kind: 'container', status: 500, says: 'failed to bind host port for 0.0.0.0:80: address already in use', code: 'port-taken' },
   { kind: 'container', status: 500, says: 'rootlessport listen tcp 0.0.0.0:80: bind: address already in use', code: 'port-taken' },
   { kind: 'container', status: 404, says: 'No such image: a:1', code: 'image-absent' },
+  {
+    kind: 'container',
+    status: 500,
+    says: 'container create: creating container storage: the container name "a" is already in use by 39. You have to remove that container',
+    code: 'engine-conflict',
+  },
+  { kind: 'container', status: 500, says: 'network name n1 already used: network already exists', code: 'engine-conflict' },
+  {
+    kind: 'image',
+    status: 500,
+    says: 'unable to delete image "a" by ID with more than one tag: please force removal',
+    code: 'engine-conflict',
+  },
+  { kind: 'image', status: 404, says: 'failed to find image a:1: docker.io/library/a:1: No such image', code: 'image-absent' },
   { kind: 'container', status: 404, says: 'network plant not found', code: 'container-refused' },
   { kind: 'container', status: 500, says: 'OCI runtime create failed: exec: "x": permission denied', code: 'container-refused' },
   // Words of a registry in what has none.
@@ -48,6 +62,15 @@ test.for<{ kind: Subject['kind']; status: number; says: string; code: string }>(
   expect(error).toMatchObject({ code, message: `doing it: ${says}` });
   expect(error.hint).toBeTruthy();
   expect(statusOf(error)).toBe(status);
+});
+
+test.for([
+  { says: 'x509: certificate signed by unknown authority', docker: '/etc/docker/certs.d', podman: '/etc/containers/certs.d' },
+  { says: 'http: server gave HTTP response to HTTPS client', docker: 'daemon.json', podman: 'registries.conf' },
+  { says: 'no space left on device', docker: 'docker system df', podman: 'podman system df' },
+])('what to do fits the engine: $says', ({ says, docker, podman }) => {
+  expect(engineError(answered(500, says), subject('image')).hint).toContain(docker);
+  expect(engineError(answered(500, says), { ...subject('image'), podman: true }).hint).toContain(podman);
 });
 
 test.for([

@@ -1,5 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises';
-
 /** What is known of a container's HEALTHCHECK. */
 export interface HealthPlan {
   readonly everyMs: number;
@@ -24,8 +22,9 @@ const graceMs = 1_000;
  */
 export class PodmanHealth implements Disposable {
   readonly #parts: PodmanHealthParts;
-  readonly #closing = new AbortController();
-  readonly #watched = new Set<string>();
+  /** By container: what it waits for. */
+  readonly #watched = new Map<string, NodeJS.Timeout | undefined>();
+  #closed = false;
 
   constructor(parts: PodmanHealthParts) {
     this.#parts = parts;
@@ -34,7 +33,7 @@ export class PodmanHealth implements Disposable {
   /** Until it ends, or the engine does not answer any more. Again: once it was started again. */
   watch(id: string): void {
     if (this.#watched.has(id)) return;
-    this.#watched.add(id);
+    this.#watched.set(id, undefined);
     void this.#follow(id)
       // The engine is away, and so is whoever listens to it.
       .catch(() => {})
@@ -42,25 +41,31 @@ export class PodmanHealth implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#closing.abort();
+    this.#closed = true;
+    for (const timer of this.#watched.values()) clearTimeout(timer);
   }
 
   async #follow(id: string): Promise<void> {
     const { planOf, check } = this.#parts;
-    const { signal } = this.#closing;
     let oursMs: number | undefined;
-    for (let plan = await planOf(id); plan; plan = await planOf(id)) {
-      signal.throwIfAborted();
+    for (let plan = await planOf(id); plan && !this.#closed; plan = await planOf(id)) {
       const restMs = dueMs(plan, oursMs) - Date.now();
       if (restMs > 0) {
-        await pause(restMs, undefined, { signal });
+        await this.#pause(id, restMs);
         continue;
       }
       await check(id);
       oursMs = (await planOf(id))?.checkedMs;
       // One that could not even be begun leaves no trace of when that was.
-      await pause(plan.everyMs, undefined, { signal });
+      await this.#pause(id, plan.everyMs);
     }
+  }
+
+  /** For ever when all is closed meanwhile. */
+  #pause(id: string, ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      if (!this.#closed) this.#watched.set(id, setTimeout(resolve, ms));
+    });
   }
 }
 
