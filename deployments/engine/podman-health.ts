@@ -69,8 +69,8 @@ export class PodmanHealth implements Disposable {
   }
 }
 
-/** Of a check by somebody else (a timer, then) the next one may be under way. */
+/** A timer makes its first check at the start. Of a check by somebody else (a timer, then) the next one may be under way. */
 function dueMs({ everyMs, timeoutMs, checkedMs, startedMs }: HealthPlan, oursMs: number | undefined): number {
-  if (checkedMs === undefined || checkedMs < startedMs) return startedMs + everyMs + graceMs;
+  if (checkedMs === undefined || checkedMs < startedMs) return startedMs + everyMs;
   return checkedMs === oursMs ? checkedMs + everyMs : checkedMs + everyMs + timeoutMs + graceMs;
 }

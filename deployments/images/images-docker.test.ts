@@ -2,8 +2,9 @@ import { generateKeyPairSync, sign } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { capability, titled } from '../../test/support/capabilities.ts';
-import { docker, makeShellImage, startEngine, startRegistry, type TestEngine, type TestRegistry } from '../../test/support/engine.ts';
+import { capability } from '../../test/support/capabilities.ts';
+import { docker, makeShellImage, startRegistry, type TestEngine, type TestRegistry } from '../../test/support/engine.ts';
+import { type EngineKind, ownEngines } from '../../test/support/engines.ts';
 import { tempFolder } from '../../test/support/temp.ts';
 import type { ModuleSpec } from '../contract.ts';
 import { containerBody } from '../engine/container-body.ts';
@@ -13,9 +14,10 @@ import type { ImagePolicy, Images, RefusedImage } from './contract.ts';
 import { openImages } from './images.ts';
 import { imageStatement } from './signature.ts';
 
-const needed = [capability('docker'), capability('dockerd'), capability('registry')];
+for (const kind of ownEngines(capability('registry')))
+  describe.skipIf(!kind.ok)(kind.titled('images of a real engine'), () => imagesOn(kind));
 
-describe.skipIf(!needed.every(({ ok }) => ok))(titled('images of a real engine', ...needed), () => {
+function imagesOn(kind: EngineKind<TestEngine>): void {
   let peer: TestEngine;
   let registry: TestRegistry;
   let engine: Engine;
@@ -24,7 +26,7 @@ describe.skipIf(!needed.every(({ ok }) => ok))(titled('images of a real engine',
   const at = (...names: readonly string[]): string => join(folder.path, ...names);
 
   beforeAll(async () => {
-    [peer, registry] = await Promise.all([startEngine(), startRegistry()]);
+    [peer, registry] = await Promise.all([kind.start(), startRegistry()]);
     engine = await openDocker({ url: peer.host });
   }, 60_000);
   afterAll(async () => {
@@ -123,11 +125,11 @@ describe.skipIf(!needed.every(({ ok }) => ok))(titled('images of a real engine',
 
   test('a full disk is called so', async () => {
     const { image } = await published('large:1', 'x'.repeat(20_000_000));
-    await using small = await startEngine({ diskMegabytes: 16 });
+    await using small = await kind.start({ diskMegabytes: 16 });
     await using client = await openDocker({ url: small.host });
     await expect(client.pull(image, { credentials: credentials()[0] })).rejects.toMatchObject({
       code: 'engine-disk-full',
       retry: 'with-backoff',
     });
   }, 60_000);
-});
+}

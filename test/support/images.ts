@@ -38,13 +38,20 @@ export function makeImage(tag: string, { programs = [], files = {}, copies = {},
     mkdirSync(dirname(join(root, path)), { recursive: true });
     writeFileSync(join(root, path), text, { mode: 0o755 });
   }
-  const instructions = ['ENV PATH=/usr/local/bin:/usr/bin:/bin', ...changes, `CMD ${JSON.stringify(cmd)}`];
+  // podman imports none.
+  const checks = changes.filter((one) => one.startsWith('HEALTHCHECK'));
+  const instructions = [
+    'ENV PATH=/usr/local/bin:/usr/bin:/bin',
+    ...changes.filter((one) => !checks.includes(one)),
+    `CMD ${JSON.stringify(cmd)}`,
+  ];
   const tar = execFileSync('tar', ['-C', root, '-c', '.'], { maxBuffer: 2 ** 30 });
-  execFileSync('docker', ['import', ...instructions.flatMap((one) => ['--change', one]), '-', tag], {
-    input: tar,
-    stdio: ['pipe', 'ignore', 'pipe'],
-    env: { ...process.env, ...(host !== undefined && { DOCKER_HOST: host }) },
-  });
+  const docker = (args: readonly string[], input: string | Buffer): void => {
+    const env = { ...process.env, ...(host !== undefined && { DOCKER_HOST: host }), DOCKER_BUILDKIT: '0' };
+    execFileSync('docker', args, { input, stdio: ['pipe', 'ignore', 'pipe'], env });
+  };
+  docker(['import', ...instructions.flatMap((one) => ['--change', one]), '-', tag], tar);
+  if (checks.length > 0) docker(['build', '--tag', tag, '-'], [`FROM ${tag}`, ...checks].join('\n'));
 }
 
 const pathOf = (program: string): string =>
