@@ -36,6 +36,32 @@ describe('host-gateway', () => {
   });
 });
 
+test('a tmpfs without a mode is for all, on podman too', async () => {
+  const mounts = (Mode: number | undefined) => ({
+    HostConfig: {
+      Mounts: [
+        { Type: 'tmpfs', Target: '/t', TmpfsOptions: { SizeBytes: 1, ...(Mode !== undefined && { Mode }) } },
+        { Type: 'volume', Target: '/v' },
+      ],
+    },
+  });
+  const { body } = of('podman', '5.0.0');
+  expect(await body(mounts(undefined), gatewayOf)).toEqual(mounts(0o1777));
+  expect(await body(mounts(0o700), gatewayOf)).toEqual(mounts(0o700));
+});
+
+test.for<{ Test: readonly string[]; other: readonly string[] | undefined }>([
+  { Test: ['CMD', 'sh', '-c', 'exit 1'], other: ['["sh","-c","exit 1"]'] },
+  { Test: ['CMD', 'check', ''], other: ['["check",""]'] },
+  { Test: ['CMD', 'check', '--fast'], other: undefined },
+  { Test: ['CMD-SHELL', 'exit 1'], other: undefined },
+  { Test: ['NONE'], other: undefined },
+])('a health check $Test has other words for podman: $other', ({ Test, other }) => {
+  const body = { Image: 'x', Healthcheck: { Test, Retries: 2 } };
+  expect(of('podman', '4.3.1').otherWords(body)).toEqual(other && { Image: 'x', Healthcheck: { Test: other, Retries: 2 } });
+  expect(of('docker', '28.0.0').otherWords(body)).toBeUndefined();
+});
+
 describe('events', () => {
   const event = (Attributes: Readonly<Record<string, string>>) => ({ Action: 'start', Actor: { ID: '1', Attributes } });
 

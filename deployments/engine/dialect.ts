@@ -9,8 +9,12 @@ export interface Dialect {
   /** Whether an event is of a container with these labels, where the filters let others through. */
   isOf(event: TwinObject, labels: Readonly<Record<string, string>>): boolean;
   /** A body of ours as this engine understands it. `gatewayOf` answers the machine's address on a network. */
-  body(container: ContainerBody, gatewayOf: (network: string) => Promise<string | undefined>): Promise<ContainerBody>;
+  body(container: ContainerBody, gatewayOf: GatewayOf): Promise<ContainerBody>;
+  /** The same in other words, where this engine may read it wrong: whoever makes it looks, and tries the other one. */
+  otherWords(container: ContainerBody): ContainerBody | undefined;
 }
+
+type GatewayOf = (network: string) => Promise<string | undefined>;
 
 export const dialectOf = ({ name, version }: EngineInfo): Dialect => (name === 'podman' ? podman(version) : docker);
 
@@ -26,6 +30,7 @@ const docker: Dialect = {
   }),
   isOf: () => true,
   body: async (container) => container,
+  otherWords: () => undefined,
 };
 
 /** It takes an event for one of several labels, not of all of them, and answers nothing for a kind of event that it does not know. */
@@ -36,8 +41,37 @@ const podman = (version: string): Dialect => ({
     const { Attributes } = isTwinObject(event.Actor) ? event.Actor : {};
     return Object.entries(labels).every(([name, value]) => isTwinObject(Attributes) && Attributes[name] === value);
   },
-  body: async (container, gatewayOf) => (knowsHostGateway(version) ? container : withAddresses(container, gatewayOf)),
+  body: async (container, gatewayOf) => withModes(knowsHostGateway(version) ? container : await withAddresses(container, gatewayOf)),
+  otherWords: withWholeArguments,
 });
+
+/** Of a tmpfs without a mode it makes one that nobody but root may use; Docker makes one for all. */
+function withModes(container: ContainerBody): ContainerBody {
+  const hostConfig = isTwinObject(container.HostConfig) ? container.HostConfig : {};
+  const { Mounts: mounts } = hostConfig;
+  if (!Array.isArray(mounts)) return container;
+  const known = mounts.map((one: unknown) => {
+    if (!isTwinObject(one) || !isTwinObject(one.TmpfsOptions) || one.TmpfsOptions.Mode) return one;
+    return { ...one, TmpfsOptions: { ...one.TmpfsOptions, Mode: 0o1777 } };
+  });
+  return { ...container, HostConfig: { ...hostConfig, Mounts: known } } as ContainerBody;
+}
+
+/** What a container is checked by; undefined: nothing is said of it. */
+export function healthTestOf(config: unknown): readonly unknown[] | undefined {
+  const { Healthcheck } = isTwinObject(config) ? config : {};
+  return isTwinObject(Healthcheck) && Array.isArray(Healthcheck.Test) ? Healthcheck.Test : undefined;
+}
+
+/**
+ * Until 2026 it cut the arguments of a health check at their spaces: of `sh -c "exit 1"` became `sh -c exit`, which is always healthy. As one JSON
+ * text it takes them as they are.
+ */
+function withWholeArguments(container: ContainerBody): ContainerBody | undefined {
+  const test = healthTestOf(container) ?? [];
+  if (test[0] !== 'CMD' || !test.slice(1).some((one) => one === '' || /\s/.test(String(one)))) return undefined;
+  return { ...container, Healthcheck: { ...(container.Healthcheck as TwinObject), Test: [JSON.stringify(test.slice(1))] } };
+}
 
 /** Before 4.7 it writes the word into the container's /etc/hosts, as if it were an address. */
 function knowsHostGateway(version: string): boolean {

@@ -151,6 +151,23 @@ function containersOn(kind: EngineKind<BorrowedEngine>): void {
     await engine.remove(healthy);
   });
 
+  test('a health check keeps its arguments, a tmpfs is for everybody, host-gateway is an address', async () => {
+    const Healthcheck = { Test: ['CMD', 'sh', '-c', 'exit 1'], Interval: 3_600_000_000_000 };
+    const HostConfig = {
+      Mounts: [{ Type: 'tmpfs', Target: '/t', TmpfsOptions: { SizeBytes: 1_000_000 } }],
+      ExtraHosts: ['gw-1:host-gateway'],
+    };
+    const id = await engine.create(
+      `${mine}-options`,
+      shell('echo x > /t/x; cat /t/x; getent hosts gw-1', { Healthcheck, HostConfig, User: '1000:1000' }),
+    );
+    expect(JSON.parse(await docker(peer.host, 'inspect', '-f', '{{json .Config.Healthcheck.Test}}', id))).toEqual(Healthcheck.Test);
+    await engine.start(id);
+    const said = (await linesOf(engine.logs(id, { follow: true }))).map(({ text }) => text);
+    expect(said).toEqual(['x', expect.stringMatching(/^\d+\.\d+\.\d+\.\d+ +gw-1/)]);
+    await engine.remove(id);
+  });
+
   test('a network is made once, and modules on it find each other by their names', async () => {
     const network = `${mine}-net`;
     await Promise.all([engine.ensureNetwork(network), engine.ensureNetwork(network)]);

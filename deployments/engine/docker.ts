@@ -16,7 +16,7 @@ import type {
   LogOptions,
   PullOptions,
 } from './contract.ts';
-import { type Dialect, dialectOf, labelFilter } from './dialect.ts';
+import { type Dialect, dialectOf, healthTestOf, labelFilter } from './dialect.ts';
 import { make, statusOf } from './errors.ts';
 import { readJsonLines } from './json-stream.ts';
 import { readLogs } from './log-stream.ts';
@@ -110,9 +110,17 @@ class DockerEngine implements Engine {
 
   async create(name: string, container: ContainerBody): Promise<string> {
     const about: About = { doing: `creating the container ${name}`, kind: 'container' };
-    const body = await this.#dialect!.body(container, (network) => this.#gatewayOf(network));
-    const made = await this.#calls.ask(about, () => this.#docker.createContainer({ ...body, name } as Docker.ContainerCreateOptions));
-    return made.id;
+    const dialect = this.#dialect!;
+    const body = await dialect.body(container, (network) => this.#gatewayOf(network));
+    const id = await this.#make(about, name, body);
+    const other = dialect.otherWords(body);
+    if (!other || (await this.#isCheckedBy(id, body))) return id;
+    await this.remove(id);
+    const again = await this.#make(about, name, other);
+    if (await this.#isCheckedBy(again, body)) return again;
+    await this.remove(again);
+    const hint = 'write Healthcheck.Test as ["CMD-SHELL", "COMMAND"]';
+    throw make('container-refused', `${about.doing}: the engine cuts the arguments of its Healthcheck at their spaces`, { hint });
   }
 
   async start(id: string): Promise<void> {
@@ -203,6 +211,17 @@ class DockerEngine implements Engine {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#calls.close();
     this.#agent.destroy();
+  }
+
+  async #make(about: About, name: string, body: ContainerBody): Promise<string> {
+    const made = await this.#calls.ask(about, () => this.#docker.createContainer({ ...body, name } as Docker.ContainerCreateOptions));
+    return made.id;
+  }
+
+  async #isCheckedBy(id: string, body: ContainerBody): Promise<boolean> {
+    const about: About = { doing: `looking for the container ${id}`, kind: 'engine' };
+    const { Config } = await this.#calls.ask(about, () => this.#docker.getContainer(id).inspect());
+    return JSON.stringify(healthTestOf(Config)) === JSON.stringify(healthTestOf(body));
   }
 
   async #makeNetwork(name: string): Promise<void> {
