@@ -27,12 +27,13 @@ describe('host-gateway', () => {
     ['podman', '5.0.3'],
   ] as const)('is known to %s %s', async ([name, version]) => {
     const body = hosts('azure-iot-edge');
-    expect(await of(name, version).body(body, gatewayOf)).toBe(body);
+    expect(await of(name, version).body(body, gatewayOf)).toEqual(body);
   });
 
   test('a body without it is left alone, and so is one on a network that has no gateway', async () => {
     const { body } = of('podman', '4.3.1');
-    for (const one of [{}, { HostConfig: { ExtraHosts: ['plc:10.0.0.9'] } }, hosts('none')]) expect(await body(one, gatewayOf)).toBe(one);
+    for (const one of [{ HostConfig: {} }, { HostConfig: { ExtraHosts: ['plc:10.0.0.9'] } }, hosts('none')])
+      expect(await body(one, gatewayOf)).toEqual(one);
   });
 });
 
@@ -48,6 +49,15 @@ test('a tmpfs without a mode is for all, on podman too', async () => {
   const { body } = of('podman', '5.0.0');
   expect(await body(mounts(undefined), gatewayOf)).toEqual(mounts(0o1777));
   expect(await body(mounts(0o700), gatewayOf)).toEqual(mounts(0o700));
+});
+
+test('podman gets no variable without a value, and no place for a log', async () => {
+  const { body } = of('podman', '5.0.0');
+  const LogConfig = { Type: 'json-file', Config: { 'max-size': '10m', Path: '/etc/cron.d/x' } };
+  expect(await body({ Env: ['A=1', 'HOME', 'PA*', 'B='], HostConfig: { LogConfig } }, gatewayOf)).toEqual({
+    Env: ['A=1', 'B='],
+    HostConfig: { LogConfig: { Type: 'json-file', Config: { 'max-size': '10m' } } },
+  });
 });
 
 test.for<{ Test: readonly string[]; other: readonly string[] | undefined }>([

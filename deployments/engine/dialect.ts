@@ -1,5 +1,7 @@
 import { isTwinObject, type TwinObject } from '../../twin/section.ts';
 import type { ContainerBody, EngineInfo } from './contract.ts';
+import { objectOf } from './options.ts';
+import { isLogPath } from './podman-rules.ts';
 
 /** What an engine does in a way of its own, among those that speak Docker's API. */
 export interface Dialect {
@@ -41,20 +43,36 @@ const podman = (version: string): Dialect => ({
     const { Attributes } = isTwinObject(event.Actor) ? event.Actor : {};
     return Object.entries(labels).every(([name, value]) => isTwinObject(Attributes) && Attributes[name] === value);
   },
-  body: async (container, gatewayOf) => withModes(knowsHostGateway(version) ? container : await withAddresses(container, gatewayOf)),
+  body: async (container, gatewayOf) => asPodmanReads(knowsHostGateway(version) ? container : await withAddresses(container, gatewayOf)),
   otherWords: withWholeArguments,
 });
 
-/** Of a tmpfs without a mode it makes one that nobody but root may use; Docker makes one for all. */
-function withModes(container: ContainerBody): ContainerBody {
-  const hostConfig = isTwinObject(container.HostConfig) ? container.HostConfig : {};
-  const { Mounts: mounts } = hostConfig;
-  if (!Array.isArray(mounts)) return container;
-  const known = mounts.map((one: unknown) => {
-    if (!isTwinObject(one) || !isTwinObject(one.TmpfsOptions) || one.TmpfsOptions.Mode) return one;
-    return { ...one, TmpfsOptions: { ...one.TmpfsOptions, Mode: 0o1777 } };
-  });
-  return { ...container, HostConfig: { ...hostConfig, Mounts: known } } as ContainerBody;
+/**
+ * Of a tmpfs without a mode it makes one that nobody but root may use; Docker makes one for all. A variable without a value it takes from its own
+ * environment, and `PA*` all that begin so. Its logs stay where they are found again.
+ */
+function asPodmanReads(container: ContainerBody): ContainerBody {
+  const { Mounts: mounts, LogConfig: log, ...hostConfig } = objectOf(container.HostConfig);
+  const { Config: config, ...logRest } = objectOf(log);
+  return {
+    ...container,
+    ...(Array.isArray(container.Env) && { Env: container.Env.filter((one) => String(one).includes('=')) }),
+    HostConfig: {
+      ...hostConfig,
+      ...(Array.isArray(mounts) && { Mounts: mounts.map(withMode) }),
+      ...(isTwinObject(log) && {
+        LogConfig: {
+          ...logRest,
+          ...(isTwinObject(config) && { Config: Object.fromEntries(Object.entries(config).filter(([key]) => !isLogPath(key))) }),
+        },
+      }),
+    },
+  } as ContainerBody;
+}
+
+function withMode(mount: unknown): unknown {
+  if (!isTwinObject(mount) || !isTwinObject(mount.TmpfsOptions) || mount.TmpfsOptions.Mode) return mount;
+  return { ...mount, TmpfsOptions: { ...mount.TmpfsOptions, Mode: 0o1777 } };
 }
 
 /** What a container is checked by; undefined: nothing is said of it. */

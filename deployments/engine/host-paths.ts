@@ -7,7 +7,10 @@ const engineSockets = [
   ...['/run/containerd/containerd.sock', '/run/docker/containerd/containerd.sock'],
 ];
 /** What engines keep: images, volumes, settings. */
-const engineFolders = ['/var/lib/docker', '/var/lib/containerd', '/var/lib/containers', '/etc/docker', '/run/docker', '/run/containerd'];
+const engineFolders = [
+  ...['/var/lib/docker', '/var/lib/containerd', '/etc/docker', '/run/docker', '/run/containerd'],
+  ...['/var/lib/containers', '/etc/containers', '/run/containers', '/run/libpod'],
+];
 
 /** Where a path leads now: links followed as far as it is there, without `..` and doubled slashes. */
 export function realPath(path: string): string {

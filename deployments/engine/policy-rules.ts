@@ -1,6 +1,7 @@
 import { isTwinObject, type TwinObject } from '../../twin/section.ts';
 import { givesEngine, isInside, realPath } from './host-paths.ts';
 import { listOf, objectOf } from './options.ts';
+import { podmanReadings } from './podman-rules.ts';
 import type { Guarded, ModulePolicy, Permission } from './policy.ts';
 
 /** One thing that may not be. `keys` from the top of createOptions. */
@@ -65,6 +66,7 @@ export function findingsIn(options: TwinObject, policy: ModulePolicy, guarded: G
   // podman takes these for binds when they look like one.
   for (const one of Object.keys(objectOf(options.Volumes))) bind(one, ['Volumes', one]);
   for (const [index, one] of listOf(host.Mounts).entries()) mount(check, objectOf(one), ['HostConfig', 'Mounts', index]);
+  podmanReadings(options, (keys, message) => need('other-mounts', keys, message));
   confinement(check);
   capabilities(check);
   devices(check);
