@@ -82,6 +82,6 @@ async function refuseTakenName(engine: Engine, gateway: string, module: string):
   if (!other || (other.labels[labelNames.gateway] === gateway && other.labels[labelNames.module] === module)) return;
   throw new GatewayError('container-name-taken', `${module}: there is a container ${name} on this engine that this gateway did not make`, {
     retry: 'after-fix',
-    hint: `remove it or rename it (docker rename ${name} …), or give the module another name`,
+    hint: `remove it or rename it (docker rename ${name} …, or podman rename), or give the module another name`,
   });
 }

@@ -27,7 +27,7 @@ const advice: Readonly<Record<EngineCode, Advice>> = {
   'engine-forbidden': {
     retry: 'after-fix',
     hint: 'give the user of the gateway the socket: usermod -aG docker USER, then restart the gateway',
-    podman: "the socket of podman is root's: let the gateway run as root, or give its user the socket (chgrp) and the folder it is in",
+    podman: "podman's socket is root's: give it a group of the gateway's user, SocketGroup= by systemctl edit podman.socket",
   },
   'image-absent': {
     retry: 'after-fix',

@@ -101,6 +101,9 @@ describe('a folder of images', () => {
     expect((await images.find('docker.io/library/filter:1')).image).toMatchObject({ file: at('a.tgz'), digests: [young.id] });
     expect((await images.find(`filter@${old.id}`)).image).toMatchObject({ file: at('z.tar') });
     expect(await images.find('filter:3')).toEqual({ image: undefined, broken: [] });
+    const podmans = saveArchive(at('p.tar'), ['localhost/own:1', 'localhost:5000/own:2'], 'podman');
+    expect((await images.find('own:1')).image).toMatchObject({ digests: [podmans.id] });
+    expect((await images.find('own:2')).image).toBeUndefined();
   });
 
   test('an archive that is half copied is said, and read again when it is whole', async () => {

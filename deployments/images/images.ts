@@ -188,7 +188,9 @@ async function removeImage(engine: Engine, id: string, references: readonly stri
 
 function absent({ name, image, imagePullPolicy }: ModuleSpec, searched: FolderSearch | undefined): GatewayError {
   const why = imagePullPolicy === 'never' ? ', and its imagePullPolicy is never' : '';
-  const hint = searched ? 'put its tar into the folder of images, or load it into the engine' : 'load it into the engine (docker load)';
+  const hint = searched
+    ? 'put its tar into the folder of images, or load it into the engine'
+    : 'load it into the engine (docker load, podman load)';
   const broken = searched && searched.broken.length > 0 ? `; cannot be read: ${searched.broken.join('; ')}` : '';
   return new GatewayError('image-absent', `the image ${image} of the module ${name} is not here${why}${broken}`, {
     retry: 'after-fix',

@@ -26,10 +26,10 @@ export function pullName(text: string): string {
   return digest ? `${repository}@${digest}` : `${repository}:${tag ?? 'latest'}`;
 }
 
-/** Equal for two ways to write one name: `filter:1`, `docker.io/library/filter:1`. Without the digest. */
+/** Equal for two ways to write one name: `filter:1`, `docker.io/library/filter:1`, and podman's `localhost/filter:1`. Without the digest. */
 export function plainName(text: string): string {
   const { repository, tag } = parseReference(text);
-  return `${repository.replace(/^(index\.)?docker\.io\//, '').replace(/^library\//, '')}:${tag ?? 'latest'}`;
+  return `${repository.replace(/^((index\.)?docker\.io|localhost)\//, '').replace(/^library\//, '')}:${tag ?? 'latest'}`;
 }
 
 /** The first that is for the registry of this image. Addresses may be written as URLs. */

@@ -64,7 +64,9 @@ class PodmanPlace implements Disposable {
     for (const name of ['space', 'root', 'run', 'tmp', 'networks']) mkdirSync(join(this.path, name));
     writeFileSync(join(this.path, 'containers.conf'), configuration(this.path, this.#networks));
     writeFileSync(join(this.path, 'registries.conf'), '[[registry]]\nprefix = "127.0.0.1"\nlocation = "127.0.0.1"\ninsecure = true\n');
-    const hidden = ['/var/lib/containers', '/run/containers', '/run/libpod', '/etc/containers/networks', '/etc/cni'].filter(existsSync);
+    const made = ['/var/lib/containers', '/run/containers', '/run/libpod'];
+    for (const path of made) mkdirSync(path, { recursive: true });
+    const hidden = [...made, ...['/etc/containers/networks', '/etc/cni'].filter(existsSync)];
     const disk = diskMegabytes === undefined ? [] : [`mount -t tmpfs -o size=${diskMegabytes}m tmpfs ${join(this.path, 'root')}`];
     const inside = ['true', ...hidden.map((path) => `mount -t tmpfs tmpfs ${path}`), ...disk].join('; ');
     const space = join(this.path, 'space');
