@@ -1,4 +1,4 @@
-import { execFile, spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -6,14 +6,12 @@ import { capability, titled } from '../test/support/capabilities.ts';
 import { startChild } from '../test/support/child.ts';
 import { freePort } from '../test/support/ports.ts';
 import { read, root } from '../test/support/source-files.ts';
+import { compose, composer } from './testcases/compose.ts';
+import { modulesInContainer } from './testcases/modules.ts';
 
 const engine = capability('docker');
 const run = promisify(execFile);
 const mine = `dragoman-test-${process.pid}`;
-/** The plug-in of newer clients, or the program of older ones. */
-const composer = [['docker', 'compose'], ['docker-compose']].find(
-  ([command, ...args]) => spawnSync(command!, [...args, 'version']).status === 0,
-);
 const minimal = `${mine}-minimal`;
 
 /** As docs/operating.md says it; the health check comes more often so that the test need not wait for it. */
@@ -125,25 +123,25 @@ describe.skipIf(!engine.ok)(titled('the image', engine), () => {
 
 describe.skipIf(!engine.ok || !composer)(titled(`the compose file${composer ? '' : ' [skipped: no compose is installed]'}`, engine), () => {
   test('brings up gateway and machines, and a new gateway container goes on where the old one was', async () => {
-    const project = `${mine}-compose`;
-    const env = { ...process.env, DRAGOMAN_IMAGE: mine, DRAGOMAN_PORT: String(await freePort()) };
-    const compose = (...args: readonly string[]) =>
-      run(composer![0]!, [...composer!.slice(1), '-p', project, '-f', join(root, 'docker', 'compose.yaml'), ...args], { env });
-    const gateway = async () => (await compose('ps', '-q', 'gateway')).stdout.trim();
+    const env = { DRAGOMAN_IMAGE: mine, DRAGOMAN_PORT: String(await freePort()) };
+    const run = compose(`${mine}-compose`, [join(root, 'docker', 'compose.yaml')], env);
+    const gateway = () => run(['ps', '-q', 'gateway']).trim();
     try {
-      await compose('up', '-d', '--no-build');
-      const first = await telemetry(await gateway(), machines, '/data/hub');
-      await compose('up', '-d', '--no-build', '--force-recreate', '--no-deps', 'gateway');
+      run(['up', '-d', '--no-build']);
+      const first = await telemetry(gateway(), machines, '/data/hub');
+      run(['up', '-d', '--no-build', '--force-recreate', '--no-deps', 'gateway']);
       const known = new Set(first.map(({ id }) => id));
-      const all = await telemetry(await gateway(), machines, '/data/hub', (events) => events.some(({ id }) => !known.has(id)));
+      const all = await telemetry(gateway(), machines, '/data/hub', (events) => events.some(({ id }) => !known.has(id)));
       const numbers = all.map(({ sequence }) => Number(sequence)).sort((x, y) => x - y);
       expect(numbers.slice(0, first.length)).toEqual(first.map(({ sequence }) => Number(sequence)).sort((x, y) => x - y));
       expect(numbers.filter((number, index) => index > 0 && number !== numbers[index - 1]! + 1)).toEqual([]);
     } finally {
-      await compose('down', '--volumes', '--timeout', '5');
+      run(['down', '--volumes', '--timeout', '5']);
     }
   }, 120_000);
 });
+
+modulesInContainer(mine);
 
 interface Event {
   readonly id: string;

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { tempFolder } from '../test/support/temp.ts';
@@ -130,6 +130,13 @@ describe('says where and what', () => {
 
   test('a file that is not there', async () => {
     await expect(loadConfig('/nowhere/dragoman.yaml')).rejects.toThrow(/there is no configuration file \/nowhere\/dragoman.yaml/);
+  });
+
+  test('a file that is there and cannot be read', async () => {
+    using folder = tempFolder();
+    const file = join(folder.path, 'dragoman.yaml');
+    symlinkSync(file, file);
+    await expect(loadConfig(file)).rejects.toMatchObject({ code: 'config-unreadable', message: expect.stringContaining('ELOOP') });
   });
 
   test('a folder instead of a file', async () => {

@@ -139,7 +139,9 @@ function besideBroker(hub: DestinationConfig): DestinationConfig {
 }
 
 async function readConfig(file: string): Promise<string> {
-  const found = await stat(file).catch(() => undefined);
+  const found = await stat(file).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT' && error.code !== 'ENOTDIR') throw unreadable(file, error);
+  });
   const hint = 'give the file with --config, or start from docker/dragoman.yaml';
   if (!found?.isFile()) throw new GatewayError('config-missing', `there is no configuration file ${file}`, { retry: 'after-fix', hint });
   if (found.size > 1_000_000) {
@@ -148,5 +150,14 @@ async function readConfig(file: string): Promise<string> {
       hint,
     });
   }
-  return readFile(file, 'utf8');
+  return readFile(file, 'utf8').catch((error: Error) => {
+    throw unreadable(file, error);
+  });
 }
+
+const unreadable = (file: string, cause: Error): GatewayError =>
+  new GatewayError('config-unreadable', `the configuration file ${file} cannot be read: ${cause.message}`, {
+    retry: 'after-fix',
+    hint: `the user of the gateway (${process.getuid?.()}) must be able to read it, and to enter the folders that it is in`,
+    cause,
+  });

@@ -9,6 +9,7 @@ import { bridgeAddress, docker, removeAllOf } from '../support/engine.ts';
 import { makeImage } from '../support/images.ts';
 import { type ContainerSpec, manifestWith, moduleOf } from '../support/manifest.ts';
 import { freePort } from '../support/ports.ts';
+import { makeListener, makeSetter } from '../support/shell-modules.ts';
 import { tempFolder } from '../support/temp.ts';
 
 const main = resolve('gateway/main.ts');
@@ -19,14 +20,6 @@ const mine = `dragoman-e2e-${process.pid}`;
 const image = (name: string, version: number): string => `${mine}/${name}:${version}`;
 /** Containers are called like their modules; others on the engine may have the usual names. */
 const [listener, setter] = ['e2e-listener', 'e2e-setter'];
-const shell = ['/bin/sh', 'cat', 'sleep', 'mosquitto_sub', 'mosquitto_pub'];
-/** Options that make mosquitto's clients a module. */
-const asModule =
-  '-V mqttv311 -h "$(cat host)" -p "$(cat port)" --cafile ca.pem -i "$(cat client-id)" -u "$(cat username)" -P "$(cat password)" -q 1';
-/** Prints what comes to its inputs. */
-const listen = `cd $DRAGOMAN_MQTT; echo version $VERSION; trap exit TERM; while true; do mosquitto_sub ${asModule} -c -t "$(cat topic)/inputs/#" & wait $!; sleep 1; done`;
-/** Asks for one write, again until it is taken. */
-const ask = `cd $DRAGOMAN_MQTT; trap exit TERM; until mosquitto_pub ${asModule} -t "$(cat topic)/messages/events/%24.on=set" -m "$WRITE"; do sleep 1; done; while true; do sleep 60 & wait $!; done`;
 
 const escaped = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
@@ -70,14 +63,9 @@ describe.skipIf(!engine.ok || !mosquitto.ok)(titled('modules on a container engi
   });
 
   beforeAll(async () => {
-    for (const version of [1, 2])
-      makeImage(image('listener', version), {
-        programs: shell,
-        cmd: ['sh', '-c', listen],
-        changes: [`ENV VERSION=${version}`, 'USER 1000:1000'],
-      });
-    makeImage(image('setter', 1), { programs: shell, cmd: ['sh', '-c', ask], changes: ['USER 1000:1000'] });
-    makeImage(image('broken', 1), { programs: shell, cmd: ['sh', '-c', 'echo no model; exit 3'] });
+    for (const version of [1, 2]) makeListener(image('listener', version), version);
+    makeSetter(image('setter', 1));
+    makeImage(image('broken', 1), { programs: ['/bin/sh'], cmd: ['sh', '-c', 'echo no model; exit 3'] });
     const [port, api, broker] = [await freePort(), await freePort(), await freePort()];
     const bridge = await bridgeAddress();
     mkdirSync(at('mappings'));
