@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { text as allOf } from 'node:stream/consumers';
 import { GatewayError } from '../model/error.ts';
 import type { Problem } from '../model/problem.ts';
 import type { Manifest } from './contract.ts';
@@ -16,9 +17,14 @@ export interface ReadDeployment {
 /** A deployment of this many characters is none. */
 const mostCharacters = 4_000_000;
 
-/** Reads a deployment from a file: a manifest of IoT Edge (JSON), or Deployment and ConfigMaps of Kubernetes (.yaml, .yml). Rejects when there is none. */
-export async function readDeployment(file: string): Promise<ReadDeployment> {
-  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+/**
+ * Reads a deployment from a file: a manifest of IoT Edge (JSON), or Deployment and ConfigMaps of Kubernetes (.yaml, .yml). Of standard input (`-`), where
+ * there is no name, what begins with a brace is JSON. Rejects when there is none.
+ */
+export async function readDeployment(name: string): Promise<ReadDeployment> {
+  const piped = name === '-';
+  const file = piped ? 'standard input' : name;
+  const text = await (piped ? allOf(process.stdin) : readFile(name, 'utf8')).catch((error: NodeJS.ErrnoException) => {
     const message = error.code === 'ENOENT' ? `there is no file ${file}` : `${file} cannot be read: ${error.message}`;
     const hint = 'give the path of a deployment manifest (JSON) or of a Deployment of Kubernetes (YAML)';
     throw new GatewayError('deployment-missing', message, { retry: 'after-fix', hint });
@@ -27,5 +33,6 @@ export async function readDeployment(file: string): Promise<ReadDeployment> {
     throw new GatewayError('deployment-too-large', `${file} has ${text.length} characters; a deployment has some thousand`, {
       retry: 'after-fix',
     });
-  return /\.ya?ml$/i.test(file) ? fromKubernetes(file, text) : readManifestText(file, text);
+  const isYaml = piped ? !/^\s*\{/.test(text) : /\.ya?ml$/i.test(file);
+  return isYaml ? fromKubernetes(file, text) : readManifestText(file, text);
 }

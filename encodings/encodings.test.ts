@@ -151,7 +151,9 @@ test.for([
   { name: 'senml', settings: { bad: 'status' }, retains: true },
 ])('$name $settings: a reading may stay on its topic: $retains', ({ name, settings, retains }) => {
   // A last value that cannot turn bad would look alive for ever.
-  const messages = dataOf(encode(encodings.find((one) => one.name === name)!, [telemetry(1, everyKind)], { grain: 'reading', maxBodyBytes: 250_000 }, settings));
+  const messages = dataOf(
+    encode(encodings.find((one) => one.name === name)!, [telemetry(1, everyKind)], { grain: 'reading', maxBodyBytes: 250_000 }, settings),
+  );
   expect(messages.every(({ retain }) => retain === (retains || undefined))).toBe(true);
 });
 

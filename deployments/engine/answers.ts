@@ -18,6 +18,7 @@ interface HealthAnswer {
 
 interface ContainerAnswer {
   readonly Id: string;
+  readonly Mounts?: readonly { readonly Source?: string; readonly Destination: string }[] | null | undefined;
   readonly Name: string;
   readonly Image: string;
   readonly Config: {
@@ -52,7 +53,7 @@ export const shortName = (name: string): string => name.replace(/^docker\.io\/(l
 
 const states: readonly Container['state'][] = ['created', 'running', 'paused', 'restarting', 'removing', 'exited', 'dead'];
 
-export function containerOf({ Id, Name, Image, Config, State }: ContainerAnswer): Container {
+export function containerOf({ Id, Name, Image, Config, State, Mounts }: ContainerAnswer): Container {
   const state = states.find((one) => one === State.Status);
   const health = State.Health?.Status;
   return {
@@ -66,6 +67,7 @@ export function containerOf({ Id, Name, Image, Config, State }: ContainerAnswer)
     startedAt: timeOf(State.StartedAt),
     finishedAt: timeOf(State.FinishedAt),
     error: State.OOMKilled ? 'OOMKilled' : State.Error || undefined,
+    mounts: (Mounts ?? []).map(({ Source, Destination }) => ({ to: Destination, from: Source || undefined })),
   };
 }
 

@@ -104,6 +104,14 @@ export interface Container {
   readonly finishedAt: string | undefined;
   /** What the engine says of an end: `OOMKilled`, or a text of the runtime. */
   readonly error: string | undefined;
+  readonly mounts?: readonly Mount[];
+}
+
+export interface Mount {
+  /** Inside the container. */
+  readonly to: string;
+  /** On the machine of the engine; undefined: in memory. */
+  readonly from: string | undefined;
 }
 
 export interface LogOptions {

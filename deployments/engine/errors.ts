@@ -26,7 +26,7 @@ const advice: Readonly<Record<EngineCode, Advice>> = {
   },
   'engine-forbidden': {
     retry: 'after-fix',
-    hint: 'give the user of the gateway the socket: usermod -aG docker USER, then restart the gateway',
+    hint: 'give the user of the gateway the group of the socket: usermod -aG docker USER; a container gets it by --group-add "$(stat -c %g SOCKET)"; then restart the gateway',
     podman: "podman's socket is root's: give it a group of the gateway's user, SocketGroup= by systemctl edit podman.socket",
   },
   'image-absent': {

@@ -15,8 +15,6 @@ import { listenOn, socketName, type WorkloadSocket } from './socket.ts';
 export interface WorkloadSettings {
   /** For the sockets, one folder a module; belongs to the gateway alone. Its path is bounded, see `workload-socket-path`. */
   readonly folder: string;
-  /** `folder` as the container engine sees it, where the gateway is in a container itself. Default: the same. */
-  readonly mountFrom?: string;
   /** Of the socket files. Default 0o666. */
   readonly socketMode?: number;
   /** The hub's name, that tokens are for. */
@@ -72,7 +70,10 @@ export class WorkloadApi implements AsyncDisposable {
     this.#calls = calls;
   }
 
-  /** Opens the socket of every module that has an identity; a module made later gets its own with `socketFor`. */
+  /**
+   * Opens the socket of every module that has an identity; a module made later gets its own with `socketFor`. Rejects as a socket does, and with
+   * `workload-socket` where the folder is somebody else's.
+   */
   static async open(parts: WorkloadParts): Promise<WorkloadApi> {
     const { settings, identities, certificates } = parts;
     // Nobody on this machine but its owner comes to a socket by its path; containers have theirs mounted.
@@ -117,8 +118,11 @@ export class WorkloadApi implements AsyncDisposable {
     await rm(this.folderOf(module), { recursive: true, force: true });
   }
 
-  /** Throws `module-without-identity` where `ModuleIdentities.ensure` was not called before. */
-  environmentOf(module: string): ModuleEnvironment {
+  /**
+   * `mountFrom`: the folder of the sockets as the container engine sees it. Throws `module-without-identity` where `ModuleIdentities.ensure` was not
+   * called before.
+   */
+  environmentOf(module: string, mountFrom = this.#parts.settings.folder): ModuleEnvironment {
     const { settings, identities } = this.#parts;
     const identity = identities.get(module);
     if (!identity) {
@@ -142,7 +146,7 @@ export class WorkloadApi implements AsyncDisposable {
         ...(system && { EdgeDeviceHostName: settings.gatewayHostName }),
       },
       // The folder, so that the container sees the new socket of a gateway that was started again; read-only, so that it cannot put another there.
-      binds: [`${join(settings.mountFrom ?? settings.folder, slug(module))}:${insideFolder}:ro`],
+      binds: [`${join(mountFrom, slug(module))}:${insideFolder}:ro`],
     };
   }
 

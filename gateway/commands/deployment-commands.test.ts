@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
@@ -42,6 +43,20 @@ test('the one line that was changed is the one module that is replaced', async (
     '  = keep     listener, scale',
     '',
   ]);
+});
+
+test('a deployment comes from standard input too, in either form', async () => {
+  expect(await runCli(['export', example, '--to', 'kubernetes'])).toBe(0);
+  for (const input of [read('examples/modules/deployment.json'), out]) {
+    const planned = spawnSync(process.execPath, [join(root, 'gateway', 'main.ts'), 'plan', '-', '--from', example], {
+      input,
+      encoding: 'utf8',
+    });
+    expect(planned.stderr + planned.stdout).toContain('  nothing to do\n  = keep     listener, scale, score\n');
+  }
+  const empty = spawnSync(process.execPath, [join(root, 'gateway', 'main.ts'), 'plan', '-'], { input: '{', encoding: 'utf8' });
+  expect(empty.status).toBe(1);
+  expect(empty.stderr).toMatch(/standard input:1:\d+/);
 });
 
 test('a manifest with mistakes is refused with the place of each, and nothing is planned', async () => {

@@ -2,6 +2,8 @@ import type { Command } from 'commander';
 
 const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value];
 
+const deployment = ['<file>', 'deployment manifest (JSON), or Deployment of Kubernetes (.yaml); -: standard input'] as const;
+
 const dataFolder = ['--data <dir>', 'data folder of the gateway', './data'] as const;
 
 /** `dragoman plan`, `deploy`, `modules` and `route …`; each action loads its own modules. */
@@ -12,7 +14,7 @@ export function registerDeploymentCommands(program: Command, finish: (code: numb
     .description(
       'Reads a deployment manifest of IoT Edge, says all that is wrong with it, and prints the steps from nothing to what it asks for.',
     )
-    .argument('<file>', 'deployment manifest (JSON), or Deployment of Kubernetes (.yaml)')
+    .argument(...deployment)
     .option('--from <file>', 'the manifest that runs now; the steps are from that one to the new one')
     .option('--json', 'as JSON')
     .addHelpText('after', '\nExamples:\n  $ dragoman plan deployment.json\n  $ dragoman plan deployment.json --from yesterday.json\n')
@@ -24,12 +26,15 @@ export function registerDeploymentCommands(program: Command, finish: (code: numb
     .description(
       'Checks a deployment, shows what it does to what runs, and has the gateway on this machine carry it out. What fails is taken back: then what ran before runs on.',
     )
-    .argument('<file>', 'deployment manifest (JSON), or Deployment of Kubernetes (.yaml)')
+    .argument(...deployment)
     .option(...dataFolder)
     .option('--dry-run', 'only check and show')
     .option('--no-wait', 'do not wait until it runs')
     .option('--json', 'as JSON')
-    .addHelpText('after', '\nExamples:\n  $ dragoman deploy deployment.json --dry-run\n  $ dragoman deploy deployment.json\n')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ dragoman deploy deployment.json --dry-run\n  $ dragoman deploy deployment.json\n  $ docker exec -i dragoman dragoman deploy - < deployment.json\n',
+    )
     .action(async (file, options) => finish(await (await import('./deploy.ts')).deploy(file, options)));
 
   registerModules(program, finish);
@@ -40,7 +45,7 @@ export function registerDeploymentCommands(program: Command, finish: (code: numb
     .description(
       'Writes a deployment as a Deployment with ConfigMaps for Kubernetes (the virtual kubelet of IoT Edge), or as a manifest of IoT Edge.',
     )
-    .argument('<file>', 'deployment manifest (JSON), or Deployment of Kubernetes (.yaml)')
+    .argument(...deployment)
     .requiredOption('--to <form>', 'kubernetes or manifest')
     .option('--id <id>', 'name of the deployment; default: that of the file')
     .option('--target <condition>', "for which gateways: tags.site='leeds'")
@@ -56,7 +61,7 @@ export function registerDeploymentCommands(program: Command, finish: (code: numb
   route
     .command('check')
     .description('Reads the routes of a manifest and says all that is wrong with them.')
-    .argument('<file>', 'deployment manifest (JSON), or Deployment of Kubernetes (.yaml)')
+    .argument(...deployment)
     .option('--json', 'as JSON')
     .addHelpText('after', '\nExample:\n  $ dragoman route check deployment.json\n')
     .action(async (file, options) => finish(await (await import('./route.ts')).routeCheck(file, options)));
@@ -64,7 +69,7 @@ export function registerDeploymentCommands(program: Command, finish: (code: numb
   route
     .command('test')
     .description('Shows where a message would go, and for each route why it does or does not take it. 1 when it would go nowhere.')
-    .argument('<file>', 'deployment manifest (JSON), or Deployment of Kubernetes (.yaml)')
+    .argument(...deployment)
     .requiredOption('--source <path>', 'where it comes from: MODULE, MODULE/OUTPUT, or a whole path such as /messages/*')
     .option('--property <name=value>', 'an application property (may be repeated)', collect, [])
     .option('--system <name=value>', 'a system property such as contentType=application/json (may be repeated)', collect, [])

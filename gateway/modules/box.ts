@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Log } from '../../adapters/contract.ts';
 import type { ModuleHost, ModuleIdentitySource } from '../../deployments/agent/contract.ts';
@@ -7,6 +6,7 @@ import { localIdentitySource } from '../../deployments/identities/local-source.t
 import { ModuleIdentities } from '../../deployments/identities/module-identities.ts';
 import type { KeyStore } from '../../deployments/key-store.ts';
 import { insideFolder, WorkloadApi } from '../../deployments/workload/workload-api.ts';
+import type { MountFrom } from './mount-from.ts';
 import { type MqttFilesParts, mqttFolder, renewMqttFilesEveryMs, writeMqttFiles } from './mqtt-files.ts';
 import type { ModulesSettings } from './settings.ts';
 import { ModuleRegistry } from './upstream/module-registry.ts';
@@ -17,6 +17,7 @@ export interface BoxParts {
   readonly settings: ModulesSettings;
   /** For the sockets of modules, absolute and short. */
   readonly sockets: string;
+  readonly mountFrom: MountFrom;
   readonly store: KeyStore;
   readonly who: Who;
   readonly hostName: string;
@@ -59,12 +60,10 @@ export class Box implements AsyncDisposable, ModuleIdentitySource {
     const source = edge ? stack.use(new ModuleRegistry({ place: edge, known, log })) : localIdentitySource(who.deviceId);
     const identities = await ModuleIdentities.open({ store, deviceId: who.deviceId, source });
     const certificates = await BoxCertificates.open({ store, deviceId: who.deviceId });
-    await mkdir(sockets, { recursive: true, mode: 0o700 });
     const workload = stack.use(
       await WorkloadApi.open({
         settings: {
           folder: sockets,
-          ...(settings.mountFrom !== undefined && { mountFrom: settings.mountFrom }),
           hubHostName: who.hub,
           gatewayHostName: hostName,
           gatewayAliases: settings.aliases,
@@ -104,8 +103,8 @@ export class Box implements AsyncDisposable, ModuleIdentitySource {
   }
 
   async environmentOf(module: string): Promise<ModuleHost> {
-    const { hostName, settings } = this.#parts;
-    const { env, binds } = this.workload.environmentOf(module);
+    const { hostName, settings, mountFrom } = this.#parts;
+    const { env, binds } = this.workload.environmentOf(module, await mountFrom());
     const extraHosts = settings.hostAddress === 'dns' ? [] : [`${hostName}:${settings.hostAddress}`];
     // SDKs that can be told another port than 8883 are told it so.
     const IOTEDGE_GATEWAYHOSTNAME = this.#brokerPort === 8883 ? hostName : `${hostName}:${this.#brokerPort}`;

@@ -3,6 +3,7 @@ import type { Log } from '../../adapters/contract.ts';
 import { DeploymentAgent } from '../../deployments/agent/agent.ts';
 import type { AgentAct } from '../../deployments/agent/contract.ts';
 import type { Manifest, ManifestProblem, Plan } from '../../deployments/contract.ts';
+import type { EngineAddress } from '../../deployments/engine/address.ts';
 import type { OpenEngine } from '../../deployments/engine/contract.ts';
 import { openDocker } from '../../deployments/engine/docker.ts';
 import { fileKeyStore } from '../../deployments/key-store.ts';
@@ -27,6 +28,7 @@ import type { DeploymentState, ModuleControl, ModulesState } from './contract.ts
 import { digestOf, isOvertaken, moveSource } from './deployment-source.ts';
 import { imagesOf } from './images.ts';
 import { ModuleCalls } from './module-calls.ts';
+import { mountFrom } from './mount-from.ts';
 import { outboxSender } from './outbox-sender.ts';
 import { ownLogLines } from './own-logs.ts';
 import type { ModulesSettings } from './settings.ts';
@@ -83,11 +85,15 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
     const who = await whoWeAre({ edge, gateway: config.gateway, store, log }, signal);
     await using stack = new AsyncDisposableStack();
     const sockets = settings.sockets === undefined ? join(folder, 'sockets') : inConfigFolder(config, settings.sockets);
-    const box = stack.use(await Box.open({ settings, sockets, store, who, hostName: hostNameOf(config, settings), edge, log }));
+    const address = await engineAddress(settings, config);
+    const engine: OpenEngine = () => openDocker(address);
+    const from = mountFrom(sockets, settings.mountFrom, engine);
+    const hostName = hostNameOf(config, settings);
+    const box = stack.use(await Box.open({ settings, sockets, mountFrom: from, store, who, hostName, edge, log }));
     await moveSource(store, agentFolder(config), log);
     const service = new ModuleService(parts, who, box, stack.move());
     try {
-      await service.#start(folder);
+      await service.#start(folder, { address, engine });
       return service;
     } catch (error) {
       await service[Symbol.asyncDispose]();
@@ -95,7 +101,7 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
     }
   }
 
-  async #start(folder: string): Promise<void> {
+  async #start(folder: string, { address, engine }: { readonly address: EngineAddress; readonly engine: OpenEngine }): Promise<void> {
     const { config, settings, gateway, log, logBook } = this.#parts;
     const hostName = hostNameOf(config, settings);
     const names = [hostName, ...settings.aliases];
@@ -125,8 +131,6 @@ export class ModuleService implements ModuleControl, AsyncDisposable {
       removed: () => this.#broker.identitiesChanged(),
     });
     await this.#box.renewFiles();
-    const address = await engineAddress(settings, config);
-    const engine: OpenEngine = () => openDocker(address);
     const images = await imagesOf(settings, config, {
       engine,
       data: agentFolder(config),

@@ -34,7 +34,10 @@ export const ModulesSettings = z.strictObject({
     })
     .prefault({}),
   sockets: z.string().optional().describe('Folder for the sockets of modules; default: modules/sockets below data; its path must be short'),
-  mountFrom: z.string().optional().describe('The folder of the sockets as the engine sees it, where the gateway is in a container itself'),
+  mountFrom: z
+    .string()
+    .optional()
+    .describe('The folder of the sockets as the engine sees it; default: the engine is asked where the gateway is in a container itself'),
   images: z
     .strictObject({
       folder: z.string().optional().describe('Images as files (docker save, OCI archives), for plants without a registry'),
