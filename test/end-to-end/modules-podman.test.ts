@@ -38,9 +38,9 @@ describe.skipIf(!needed.every(({ ok }) => ok))(titled('modules on podman', ...ne
     writeFileSync(at('deployment.json'), JSON.stringify(manifestWith(all)));
     return dragoman('deploy', 'deployment.json');
   };
-  const listener = (version: number, health = 'exit 0', more: object = {}): ContainerSpec => ({
+  const listener = (version: number, health = 'exit 0'): ContainerSpec => ({
     image: `plant/listener:${version}`,
-    createOptions: { Healthcheck: check(health), ...more },
+    createOptions: { Healthcheck: check(health) },
     more: { imagePullPolicy: 'never' },
   });
   const idOf = (module: string): Promise<string> => docker(podman.host, 'inspect', '--format', '{{.Id}}', module);
@@ -88,14 +88,10 @@ modules: { engine: "${podman.host}", broker: { listen: "0.0.0.0:${broker}" }, he
     await running('plant/listener:2');
   }, 60_000);
 
-  test('what is not healthy is taken back, and so is what does not start', async () => {
+  test('what is not healthy is taken back', async () => {
     const ill = deploy({ listener: listener(1, 'exit 1') });
     expect(ill.status).toBe(1);
     expect(ill.stderr).toMatch(/listener:1 did not come up: its health check failed/);
-    await running('plant/listener:2');
-    const none = deploy({ listener: listener(1, 'exit 0', { Cmd: ['/no/such/program'] }) });
-    expect(none.status).toBe(1);
-    expect(none.stderr).toMatch(/\/no\/such\/program/);
     await running('plant/listener:2');
   }, 90_000);
 

@@ -66,7 +66,8 @@ class PodmanPlace implements Disposable {
     writeFileSync(join(this.path, 'registries.conf'), '[[registry]]\nprefix = "127.0.0.1"\nlocation = "127.0.0.1"\ninsecure = true\n');
     const made = ['/var/lib/containers', '/run/containers', '/run/libpod'];
     for (const path of made) mkdirSync(path, { recursive: true });
-    const hidden = [...made, ...['/etc/containers/networks', '/etc/cni'].filter(existsSync)];
+    // In shared memory are its locks.
+    const hidden = [...made, '/dev/shm', ...['/etc/containers/networks', '/etc/cni'].filter(existsSync)];
     const disk = diskMegabytes === undefined ? [] : [`mount -t tmpfs -o size=${diskMegabytes}m tmpfs ${join(this.path, 'root')}`];
     const inside = ['true', ...hidden.map((path) => `mount -t tmpfs tmpfs ${path}`), ...disk].join('; ');
     const space = join(this.path, 'space');
@@ -132,7 +133,6 @@ default_subnet_pools = [{ base = "10.${second}.${third}.0/20", size = 24 }]
 [engine]
 cgroup_manager = "cgroupfs"
 events_logger = "file"
-lock_type = "file"
 tmp_dir = "${folder}/tmp"
 ${runtime}[containers]
 default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
