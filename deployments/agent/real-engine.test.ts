@@ -15,7 +15,7 @@ import { manifestOf, spec } from './testing/rig.ts';
 const killed = join(import.meta.dirname, 'testing', 'killed-agent.ts');
 
 for (const kind of ownEngines())
-  describe.skipIf(!kind.ok)(kind.titled('an agent on a real engine'), { timeout: 60_000 }, () => agentOn(kind));
+  describe.skipIf(!kind.ok)(kind.titled('an agent on a real engine'), { timeout: 60_000, ...kind.trying }, () => agentOn(kind));
 
 function agentOn(kind: EngineKind<TestEngine>): void {
   let peer: TestEngine;

@@ -34,7 +34,7 @@ async function event(events: AsyncIterable<EngineEvent>, fits: (one: EngineEvent
   throw new Error('the events ended');
 }
 
-for (const kind of engines()) describe.skipIf(!kind.ok)(kind.titled('a container engine'), () => containersOn(kind));
+for (const kind of engines()) describe.skipIf(!kind.ok)(kind.titled('a container engine'), kind.trying, () => containersOn(kind));
 
 function containersOn(kind: EngineKind<BorrowedEngine>): void {
   let peer: BorrowedEngine;
@@ -306,7 +306,7 @@ describe('no engine', () => {
   });
 });
 
-for (const kind of ownEngines()) describe.skipIf(!kind.ok)(kind.titled('an engine that is killed'), () => killed(kind));
+for (const kind of ownEngines()) describe.skipIf(!kind.ok)(kind.titled('an engine that is killed'), kind.trying, () => killed(kind));
 
 function killed(kind: EngineKind<TestEngine>): void {
   let peer: TestEngine;

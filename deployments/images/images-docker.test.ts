@@ -15,7 +15,7 @@ import { openImages } from './images.ts';
 import { imageStatement } from './signature.ts';
 
 for (const kind of ownEngines(capability('registry')))
-  describe.skipIf(!kind.ok)(kind.titled('images of a real engine'), () => imagesOn(kind));
+  describe.skipIf(!kind.ok)(kind.titled('images of a real engine'), kind.trying, () => imagesOn(kind));
 
 function imagesOn(kind: EngineKind<TestEngine>): void {
   let peer: TestEngine;
