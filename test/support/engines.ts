@@ -8,7 +8,7 @@ export interface EngineKind<Started> {
   readonly ok: boolean;
   /** With its name, and why it is skipped. */
   titled(title: string): string;
-  /** Of its tests. podman 4.3.1 under load fails a call in some hundred (deployments/engine/README.md); each test begins anew and has a second try there. */
+  /** Of its tests. podman 4.3.1 under load fails a call in some hundred (deployments/engine/README.md); each test begins anew and may be tried again there. */
   readonly trying: { readonly retry: number };
   start(options?: { readonly diskMegabytes?: number }): Promise<Started>;
 }
@@ -34,7 +34,7 @@ const kind = <Started>(
 ): EngineKind<Started> => ({
   name,
   ok: needed.every(({ ok }) => ok),
-  trying: { retry: name === 'podman' ? 1 : 0 },
+  trying: { retry: name === 'podman' ? 2 : 0 },
   titled: (title) => titled(`${title} (${name})`, ...needed),
   start,
 });
