@@ -37,7 +37,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   'fast-xml-parser': ['adapters/payload'],
   'csv-parse': ['adapters/payload'],
   fastify: ['hub'],
-  'mqtt-packet': ['hub', 'hub-client/azure', 'hub-client/mqtt', 'adapters/mqtt'],
+  'mqtt-packet': ['hub', 'model'],
   dockerode: ['deployments/engine'],
   '@peculiar/x509': ['deployments/certificates'],
   'reflect-metadata': ['deployments/certificates'],

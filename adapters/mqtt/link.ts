@@ -1,15 +1,12 @@
 import type { Duplex } from 'node:stream';
 import { type IClientOptions, MqttClient } from 'mqtt';
-import { writeToStream } from 'mqtt-packet';
 import type { GatewayError, NotConnectedError } from '../../model/error.ts';
+import '../../model/mqtt-packets.ts';
 import type { Endpoint } from './endpoint.ts';
 import { closedUnanswered, lossOf, noAnswer, over, refused, unreachable } from './failures.ts';
 import { Inbox } from './inbox.ts';
 import { noteEnd } from './kicks.ts';
 import { openSocket, type TlsMaterial } from './wire.ts';
-
-// Its first packet would make 65 536 buffers, one for each number of two bytes, and keep them: a tenth of what a small gateway takes.
-writeToStream.cacheNumbers = false;
 
 /** What a connection is made of, secrets opened. */
 export interface Login {

@@ -40,7 +40,7 @@ const podman = (version: string): Dialect => ({
   name: 'podman',
   eventFilters: () => ({ type: ['container'] }),
   isOf: (event, labels) => {
-    const { Attributes } = isTwinObject(event.Actor) ? event.Actor : {};
+    const { Attributes } = objectOf(event.Actor);
     return Object.entries(labels).every(([name, value]) => isTwinObject(Attributes) && Attributes[name] === value);
   },
   body: async (container, gatewayOf) => asPodmanReads(knowsHostGateway(version) ? container : await withAddresses(container, gatewayOf)),
@@ -77,7 +77,7 @@ function withMode(mount: unknown): unknown {
 
 /** What a container is checked by; undefined: nothing is said of it. */
 export function healthTestOf(config: unknown): readonly unknown[] | undefined {
-  const { Healthcheck } = isTwinObject(config) ? config : {};
+  const { Healthcheck } = objectOf(config);
   return isTwinObject(Healthcheck) && Array.isArray(Healthcheck.Test) ? Healthcheck.Test : undefined;
 }
 
@@ -97,11 +97,8 @@ function knowsHostGateway(version: string): boolean {
   return major > 4 || (major === 4 && minor >= 7);
 }
 
-async function withAddresses(
-  container: ContainerBody,
-  gatewayOf: (network: string) => Promise<string | undefined>,
-): Promise<ContainerBody> {
-  const hostConfig = isTwinObject(container.HostConfig) ? container.HostConfig : {};
+async function withAddresses(container: ContainerBody, gatewayOf: GatewayOf): Promise<ContainerBody> {
+  const hostConfig = objectOf(container.HostConfig);
   const { ExtraHosts: hosts, NetworkMode: mode } = hostConfig;
   if (!Array.isArray(hosts) || !hosts.some((one) => hostGateway.test(String(one)))) return container;
   const network = typeof mode === 'string' && mode !== '' && mode !== 'default' && mode !== 'bridge' ? mode : 'podman';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { encodings } from '../../encodings/encodings.ts';
+import { encodingNamed, encodings } from '../../encodings/encodings.ts';
 import type { Claim, HubClientKind } from '../../hub-client/contract.ts';
 import { suggestion } from '../../mappings/nearest.ts';
 import { findingsOf, keysAt } from '../../mappings/yaml/issues.ts';
@@ -78,7 +78,7 @@ export function parseDestination(
   if (!shared || settings === undefined) return undefined;
   const encoding = parseEncoding(shared.encoding, title, report);
   if (!encoding) return undefined;
-  const refused = kind.refuses?.(settings, encodings.find((one) => one.name === encoding.name)!);
+  const refused = kind.refuses?.(settings, encodingNamed(encoding.name)!);
   if (refused !== undefined) {
     report({ path: ['encoding'], which: 'value', message: `${title}.encoding: ${refused}` });
     return undefined;
@@ -94,7 +94,7 @@ function parseEncoding(
   report: Report,
 ): DestinationConfig['encoding'] | undefined {
   const { name, ...own } = typeof written === 'string' ? { name: written } : written;
-  const encoding = encodings.find((one) => one.name === name)!;
+  const encoding = encodingNamed(name)!;
   const settings = parsed(encoding.settings, own, title, ['encoding'], report);
   return settings === undefined ? undefined : { name, settings };
 }

@@ -1,12 +1,9 @@
 import type { Socket } from 'node:net';
 import { MqttClient, UniqueMessageIdProvider } from 'mqtt';
-import { writeToStream } from 'mqtt-packet';
 import { GatewayError, NotConnectedError } from '../../model/error.ts';
+import '../../model/mqtt-packets.ts';
 import { connectStopped, openSocket, type TlsOptions } from '../delivery/socket.ts';
 import { addressOf, type Place, unreachable } from '../delivery/unreachable.ts';
-
-// Its first packet would make 65 536 buffers, one for each number of two bytes, and keep them: a tenth of what a small gateway takes.
-writeToStream.cacheNumbers = false;
 
 /** Where to connect, and as whom; secrets opened. */
 export interface Login {

@@ -1,8 +1,8 @@
 import type { Duplex } from 'node:stream';
 import { type IClientOptions, type IConnackPacket, type IDisconnectPacket, MqttClient, UniqueMessageIdProvider } from 'mqtt';
 import { streamBuilder } from 'mqtt/lib/connect/ws';
-import { writeToStream } from 'mqtt-packet';
 import type { GatewayError, NotConnectedError } from '../../model/error.ts';
+import '../../model/mqtt-packets.ts';
 import { connectStopped, openSocket, type TlsOptions, tlsOptions } from '../delivery/socket.ts';
 import { addressOf, type Place } from '../delivery/unreachable.ts';
 import type { Endpoint } from './endpoint.ts';
@@ -11,9 +11,6 @@ import type { PublishProperties } from './packet-size.ts';
 import { Pings } from './pings.ts';
 import { type Answer, disconnected, refusedMessage, refusedSubscription } from './reason.ts';
 import { Rivals } from './rivals.ts';
-
-// Its first packet would make 65 536 buffers, one for each number of two bytes, and keep them: a tenth of what a small gateway takes.
-writeToStream.cacheNumbers = false;
 
 export type Version = 4 | 5;
 

@@ -77,14 +77,13 @@ function isCloudEvent(value: unknown): value is CloudEvent {
 export function headOf(event: CloudEvent, arrivedMs: number): EventHead {
   const id = String(event.id);
   const sequence = sequenceNumber(event.sequence);
-  const time = typeof event.time === 'string' ? Date.parse(event.time) : Number.NaN;
   const tail = `/${String(event.sequence)}`;
   return {
     source: String(event.source),
     epoch: sequence !== undefined && id.endsWith(tail) ? id.slice(0, -tail.length) : '',
     sequence,
     subject: typeof event.subject === 'string' ? event.subject : '',
-    timeMs: Number.isNaN(time) ? arrivedMs : time,
+    timeMs: timeOf(event.time) ?? arrivedMs,
     gap: event.type === 'dragoman.gap.v1' ? gapOf(event.data, arrivedMs) : undefined,
   };
 }
@@ -105,8 +104,10 @@ function gapOf(data: unknown, arrivedMs: number): GapHead | undefined {
 const finite = (value: unknown): number | undefined =>
   typeof value === 'number' && Number.isFinite(value) && Math.abs(value) < 8.64e15 ? value : undefined;
 
+/** A text that is no time is none. */
 function timeOf(text: unknown): number | undefined {
-  return typeof text === 'string' ? finite(Date.parse(text)) : undefined;
+  const time = typeof text === 'string' ? Date.parse(text) : Number.NaN;
+  return Number.isNaN(time) ? undefined : time;
 }
 
 /** A whole number from 0 to 2^53 - 1, as text or number. */

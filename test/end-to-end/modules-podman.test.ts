@@ -6,19 +6,16 @@ import type { ModulesState } from '../../gateway/modules/contract.ts';
 import { capability, titled } from '../support/capabilities.ts';
 import { type Child, startChild } from '../support/child.ts';
 import { docker, type TestEngine } from '../support/engine.ts';
-import { makeImage } from '../support/images.ts';
 import { type ContainerSpec, manifestWith, moduleOf } from '../support/manifest.ts';
 import { startPodman } from '../support/podman.ts';
 import { freePort } from '../support/ports.ts';
+import { makeListener } from '../support/shell-modules.ts';
 import { tempFolder } from '../support/temp.ts';
 
 const main = resolve('gateway/main.ts');
 const needed = [capability('podman'), capability('mosquitto')];
 /** Where nobody runs them but the gateway, if this machine has no systemd. */
 const check = (command: string) => ({ Test: ['CMD', 'sh', '-c', command], Interval: 1e9, Timeout: 2e9, Retries: 1 });
-const asModule =
-  '-V mqttv311 -h "$(cat host)" -p "$(cat port)" --cafile ca.pem -i "$(cat client-id)" -u "$(cat username)" -P "$(cat password)" -q 1';
-const listen = `cd $DRAGOMAN_MQTT; echo version $VERSION; trap exit TERM; while true; do mosquitto_sub ${asModule} -c -t "$(cat topic)/inputs/#" & wait $!; sleep 1; done`;
 
 /** What modules.test.ts does at length, in short, on podman as Debian has it, and with the gateway's own settings for networks: modules reach it as `host-gateway`. */
 describe.skipIf(!needed.every(({ ok }) => ok))(titled('modules on podman', ...needed), () => {
@@ -50,11 +47,7 @@ describe.skipIf(!needed.every(({ ok }) => ok))(titled('modules on podman', ...ne
 
   beforeAll(async () => {
     podman = await startPodman();
-    const programs = ['/bin/sh', 'cat', 'sleep', 'mosquitto_sub'];
-    for (const version of [1, 2]) {
-      const changes = [`ENV VERSION=${version}`, 'USER 1000:1000'];
-      makeImage(`plant/listener:${version}`, { programs, cmd: ['sh', '-c', listen], changes, host: podman.host });
-    }
+    for (const version of [1, 2]) makeListener(`plant/listener:${version}`, version, podman.host);
     const [api, broker] = [await freePort(), await freePort()];
     mkdirSync(at('mappings'));
     writeFileSync(

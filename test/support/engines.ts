@@ -8,7 +8,7 @@ export interface EngineKind<Started> {
   readonly ok: boolean;
   /** With its name, and why it is skipped. */
   titled(title: string): string;
-  /** Of its tests. podman 4.3.1 under load fails a call in some hundred (deployments/engine/README.md); each test begins anew and may be tried again there. */
+  /** Of its tests. podman 4.3.1 under load failed now and then without a cause found (deployments/engine/README.md); each test begins anew and may be tried again there. */
   readonly trying: { readonly retry: number };
   start(options?: { readonly diskMegabytes?: number }): Promise<Started>;
 }
